@@ -1,0 +1,111 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the marketplace's Compose project as it lies on the host: tracked files, site settings, secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+STACK = Path(__file__).parent
+STACK_IMAGE = "marketplace/stack:lab"
+SERVER_RELEASE = "r1"
+SERVER_IMAGE = f"marketplace/server:{SERVER_RELEASE}"
+
+# The user of every service that does not need root, and the owner of what they write under /data and /ledger.
+SERVICE_UID = 10001
+
+# The one variable that shortens the `for` of every alert rule.
+ALERT_FOR = "2s"
+
+WALLET_NAME = "escrow_1"
+WALLET_LOGIN = "marketplace:a-lab-on-loopback-only"
+
+# Folders that must exist on the host for the services to start, all owned by SERVICE_UID.
+DATA_FOLDERS = (
+    "/data",
+    "/data/monero",
+    "/data/prometheus",
+    "/data/wallets/buyer",
+    "/data/wallets/vendor",
+    "/data/wallets/arbiter",
+    "/ledger",
+)
+
+# How the project came to be: (message, paths), one commit each, oldest first.
+COMMITS = (
+    ("Run the server behind nginx", (".gitignore", "docker-compose.yml", "server", "nginx", "database")),
+    ("Escrow with three wallets and a daemon", ("monerod",)),
+    ("Watch the site: Prometheus, blackbox probe, node exporter", ("prometheus/prometheus.yml", "blackbox")),
+    ("Alert on what the handbook names", ("prometheus/rules", "alertmanager")),
+)
+
+_COPIED = ("alertmanager", "blackbox", "database", "monerod", "nginx", "prometheus", "server")
+
+
+def write_project(directory: Path, alert_for: str = ALERT_FOR) -> None:
+    """Fill a folder with the project; what is already there is replaced, files of others are left alone."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in _COPIED:
+        shutil.copytree(
+            STACK / name, directory / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copyfile(STACK / "compose.yml", directory / "docker-compose.yml")
+    (directory / ".gitignore").write_text(".env\n/secrets/\n/nginx/tls/\n", encoding="utf-8")
+    (directory / ".env").write_text(environment(), encoding="utf-8")
+    _write_rules(directory / "prometheus/rules", alert_for)
+    _write_secrets(directory / "secrets")
+    _write_certificate(directory / "nginx/tls")
+
+
+def environment() -> str:
+    """The site's settings, as `.env` holds them when nothing is wrong."""
+    return f"SERVER_RELEASE={SERVER_RELEASE}\nPOOL_SIZE=10\nWRITER_RATE=10\n"
+
+
+def server_commit() -> str:
+    """What stands for the commit of the server's code: a hash over its files."""
+    digest = hashlib.sha256()
+    for path in sorted((STACK / "server").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(str(path.relative_to(STACK)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def shorten_alerts(rules: str, alert_for: str) -> str:
+    """Every `for` of the rules, replaced by the lab's."""
+    return re.sub(r"(?m)^(\s+for:) .*$", rf"\1 {alert_for}", rules)
+
+
+def _write_rules(directory: Path, alert_for: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for source in sorted((STACK / "rules").glob("*.yml")):
+        rules = shorten_alerts(source.read_text(encoding="utf-8"), alert_for)
+        (directory / source.name).write_text(rules, encoding="utf-8")
+
+
+def _write_secrets(directory: Path) -> None:
+    directory.mkdir(mode=0o711, exist_ok=True)
+    login = directory / "wallet_rpc_login"
+    login.write_text(f"rpc-login={WALLET_LOGIN}\n", encoding="utf-8")
+    login.chmod(0o400)
+    os.chown(login, SERVICE_UID, SERVICE_UID)
+
+
+def _write_certificate(directory: Path) -> None:
+    """A certificate of the lab's own; the one that is there stays, so that a second `up` changes nothing."""
+    certificate, key = directory / "site.crt", directory / "site.key"
+    if certificate.exists() and key.exists():
+        return
+    directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "800", "-subj", "/CN=marketplace.lab", "-addext", "subjectAltName=DNS:marketplace.lab,DNS:nginx",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True, timeout=30,
+    )  # fmt: skip
+    key.chmod(0o400)
