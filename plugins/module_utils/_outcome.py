@@ -1,0 +1,112 @@
+# Copyright (c) 2026 Monero Marketplace Operations
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a run ended, as a pure function of what it saw and did.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+ZERO = frozenset(["healthy", "restored", "done", "contained", "planned"])
+NEEDS_A_PERSON = frozenset(["needs_confirmation", "escalated", "failed"])
+
+
+def _missing_confirmations(findings: Mapping[str, Any]) -> list[str]:
+    return [str(step["what"]) for step in findings.get("confirm") or [] if not step.get("given")]
+
+
+def _unfinished_business(desk: Mapping[str, Any]) -> bool:
+    """The desk still shows this host as broken or a run without an outcome."""
+    incident = desk.get("open_incident") or {}
+    return bool(incident.get("interrupted")) or incident.get("last_outcome") in NEEDS_A_PERSON
+
+
+def outcome(run: Mapping[str, Any]) -> str:
+    findings = run.get("findings") or {}
+    proof = run.get("proof") or {}
+    refusal = run.get("refusal") or {}
+    if refusal:
+        return "escalated" if refusal.get("kind") == "attempts" else "held"
+    if run.get("failure"):
+        return "escalated" if run.get("acted") else "failed"
+    if run.get("check") and findings and not findings.get("settled"):
+        return "planned"
+    if findings.get("escalate"):
+        return "escalated"
+    if _missing_confirmations(findings):
+        return "needs_confirmation"
+    if findings and not findings.get("settled"):
+        return "escalated"
+    if proof.get("verdict") == "failed" or not (findings or proof):
+        return "escalated"
+    if not findings:
+        return "done"
+    if run.get("acted") or _unfinished_business(run.get("desk") or {}):
+        return "restored"
+    return "healthy"
+
+
+def is_news(run: Mapping[str, Any], ended: str) -> bool:
+    """Whether the record gains a line: it notes transitions, not runs."""
+    if run.get("check") or not run.get("findings"):
+        return bool(run.get("acted"))
+    if run.get("acted"):
+        return True
+    return ended in ("escalated", "needs_confirmation", "restored")
+
+
+def command(run: Mapping[str, Any]) -> str:
+    """The command that goes on from a refusal, exactly as it is to be typed."""
+    missing = _missing_confirmations(run.get("findings") or {})
+    words = ["ansible-playbook", f"playbooks/{run['playbook']}.yml", "--limit", str(run["host"])]
+    if missing:
+        words += ["-e", "confirm=" + ",".join(missing)]
+    return " ".join(words)
+
+
+def judge(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a run on one host: what the summary, the record and machines read."""
+    findings = run.get("findings") or {}
+    proof = run.get("proof") or {}
+    refusal = run.get("refusal") or {}
+    failure = run.get("failure") or {}
+    ended = outcome(run)
+    following = list(findings.get("next") or [])
+    if refusal.get("next"):
+        following.insert(0, refusal["next"])
+    if failure.get("next"):
+        following.insert(0, failure["next"])
+    if ended == "needs_confirmation":
+        following.insert(0, command(run))
+    why = [sentence for sentence in (refusal.get("sentence"), failure.get("sentence")) if sentence]
+    why += [str(item["sentence"]) for item in findings.get("escalate") or []]
+    why += [f"{step['what']}: {step['why']}" for step in findings.get("confirm") or [] if not step.get("given")]
+    did = list(findings.get("did") or [])
+    earlier = (run.get("desk") or {}).get("open_incident") or {}
+    if ended == "restored" and not run.get("acted"):
+        did.append("nothing now: an earlier step holds" if earlier.get("interrupted") else "nothing: mended since the last run")
+    return {
+        "host": run["host"],
+        "playbook": run["playbook"],
+        "title": str(run["playbook"]).replace("_", " ").upper(),
+        "outcome": ended,
+        "zero": ended in ZERO,
+        "news": is_news(run, ended),
+        "started_at": run.get("started"),
+        "causes": list(findings.get("causes") or []),
+        "plan": list(findings.get("plan") or []) if ended == "planned" else [],
+        "did": did,
+        "untouched": findings.get("untouched"),
+        "kept": list(findings.get("kept") or []),
+        "proof": list(proof.get("sentences") or []),
+        "down": proof.get("down"),
+        "risk": list(findings.get("risk") or []),
+        "why": why,
+        "next": following,
+        "log": dict(findings.get("log") or {}) if ended in NEEDS_A_PERSON or ended == "planned" else {},
+        "page": findings.get("page") if ended == "escalated" else None,
+        "interrupted": earlier.get("interrupted"),
+    }
