@@ -9,14 +9,14 @@ import signal
 import sqlite3
 import sys
 import threading
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 DATABASE = os.environ.get("DATABASE_PATH", "/data/marketplace.db")
 INTERVAL_SECONDS = 60
 
 
 def log(text: str) -> None:
-    print(f"{datetime.now(timezone.utc).isoformat(timespec='seconds')} database {text}", flush=True)
+    print(f"{datetime.now(UTC).isoformat(timespec='seconds')} database {text}", flush=True)
 
 
 def checkpoint() -> None:

@@ -1,0 +1,73 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server's settings, from the environment; a wrong one is named with what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingError(Exception):
+    """One sentence that names the setting, what it needs and what was found."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    database_path: str
+    ledger_dir: str
+    pool_size: int
+    writer_rate: int
+    wallets: dict[str, str]
+    wallet_name: str
+    wallet_login: str
+    daemon_url: str
+    release: str
+    commit: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        return cls(
+            database_path=environment.get("DATABASE_PATH", "/data/marketplace.db"),
+            ledger_dir=environment.get("LEDGER_DIR", "/ledger"),
+            pool_size=_whole_number(environment, "POOL_SIZE", "10", 1, 200),
+            writer_rate=_whole_number(environment, "WRITER_RATE", "10", 0, 1000),
+            wallets=_pairs(environment, "WALLETS"),
+            wallet_name=environment.get("WALLET_NAME", "escrow_1"),
+            wallet_login=_login(environment.get("WALLET_LOGIN_FILE", "")),
+            daemon_url=environment.get("DAEMON_URL", ""),
+            release=environment.get("MARKETPLACE_RELEASE", "unknown"),
+            commit=environment.get("MARKETPLACE_COMMIT", "unknown"),
+        )
+
+
+def _whole_number(environment: Mapping[str, str], name: str, default: str, least: int, most: int) -> int:
+    text = environment.get(name, default)
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise SettingError(f"{name} must be a whole number from {least} to {most}, found {text!r}")
+    return int(text)
+
+
+def _pairs(environment: Mapping[str, str], name: str) -> dict[str, str]:
+    pairs = {}
+    for item in environment.get(name, "").split():
+        key, equals, value = item.partition("=")
+        if not equals or not value.startswith("http"):
+            raise SettingError(f"{name} must be a list of role=http://host:port, found {item!r}")
+        pairs[key] = value
+    return pairs
+
+
+def _login(path: str) -> str:
+    """`user:password` from a file in the form monero-wallet-rpc reads; no file means no login."""
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read().strip()
+    except OSError as problem:
+        raise SettingError(f"WALLET_LOGIN_FILE {path} cannot be read: {problem.strerror}") from problem
+    name, _, login = text.partition("=")
+    if name != "rpc-login" or ":" not in login:
+        raise SettingError(f"WALLET_LOGIN_FILE {path} must hold rpc-login=USER:PASSWORD")
+    return login
