@@ -1,0 +1,121 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options, selection, and the one lab that all drills share."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT))
+
+from drills.fixture import DrillLab
+from drills.interruption import Interruption
+
+# Which pools a set takes whole; of the others, rotation takes this share, chosen by the seed.
+POOLS = {"main": {"main"}, "rotation": {"main", "always"}, "full": {"main", "always", "rotated"}}
+ROTATED_SHARE = 0.5
+
+INTERRUPTIONS: list[Interruption] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("drills")
+    group.addoption("--drill-prefix", default="", help="only drills whose name begins so, e.g. outage-containers")
+    group.addoption("--drill-set", choices=sorted(POOLS), default="full", help="main, rotation or full (default)")
+    group.addoption("--drill-seed", type=int, default=None, help="kill moments and rotation (default: today's date)")
+    group.addoption("--drill-list", action="store_true", help="print the drills' names and end")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "drill(name, pool): a drill's name, and main, always or rotated")
+    if config.getoption("--drill-seed") is None:
+        config.option.drill_seed = int(datetime.datetime.now(datetime.UTC).strftime("%Y%m%d"))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"drills: seed {config.getoption('--drill-seed')} (repeat with --drill-seed), set {config.getoption('--drill-set')}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    prefix, chosen = config.getoption("--drill-prefix"), POOLS[config.getoption("--drill-set")]
+    rotated = sorted({_name(item) for item in items if _pool(item) == "rotated"})
+    share = random.Random(config.getoption("--drill-seed")).sample(rotated, round(len(rotated) * ROTATED_SHARE))
+    if config.getoption("--drill-set") != "rotation":
+        share = []
+    wanted = [
+        item for item in items if _name(item).startswith(prefix) and (_pool(item) in chosen or _name(item) in share)
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = wanted
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.getoption("--drill-list"):
+        print("\n".join(dict.fromkeys(_name(item) for item in session.items)))
+        session.items.clear()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if INTERRUPTIONS:
+        terminalreporter.section(f"interruptions, seed {config.getoption('--drill-seed')}")
+        for one in INTERRUPTIONS:
+            terminalreporter.line(str(one))
+
+
+def _marker(item: pytest.Item) -> pytest.Mark:
+    marker = item.get_closest_marker("drill")
+    assert marker is not None, f"{item.nodeid} has no drill marker, so no name"
+    return marker
+
+
+def _name(item: pytest.Item) -> str:
+    return str(_marker(item).kwargs["name"])
+
+
+def _pool(item: pytest.Item) -> str:
+    return str(_marker(item).kwargs["pool"])
+
+
+@pytest.fixture(scope="session")
+def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillLab]:
+    """LAB=drills, brought up if it is not; taken down at the end only by the session that brought it up."""
+    name = os.environ.get("LAB") or "drills"
+    environment = os.environ | {"LAB": name}
+    script = str(PROJECT / "script" / "lab")
+    was_up = subprocess.run([script, "status"], env=environment, capture_output=True, check=False).returncode == 0
+    subprocess.run([script, "up"], env=environment, check=True)
+    shared = DrillLab(name, tmp_path_factory.mktemp("drills"))
+    try:
+        yield shared
+    finally:
+        shared.controller.close()
+        if not was_up:
+            subprocess.run([script, "down"], env=environment, check=True)
+
+
+@pytest.fixture
+def drill(shared_lab: DrillLab, request: pytest.FixtureRequest) -> DrillLab:
+    """The shared lab, healthy, with no trace of an earlier run."""
+    shared_lab.begin(_name(request.node))
+    return shared_lab
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """The drill's own source of chance: the same moments whether it runs alone or among others."""
+    return random.Random(f"{request.config.getoption('--drill-seed')} {_name(request.node)}")
+
+
+@pytest.fixture(scope="session")
+def interruptions() -> list[Interruption]:
+    """What the kills of this session left, for the last check and the report."""
+    return INTERRUPTIONS

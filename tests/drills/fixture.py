@@ -1,0 +1,78 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab that the drills share, with what each of them needs at hand."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from drills.observe import LEASE_DIR, STATE_DIR, Snapshot, answers, difference, look, timeline, wait_until_good
+from drills.playbook import Controller, Run
+from lab.instance import Lab
+
+HEAL_SECONDS = 90.0
+
+
+class DrillLab:
+    """A running lab, a controller to run playbooks from, and the questions a drill asks."""
+
+    def __init__(self, name: str, artifacts: Path) -> None:
+        self.lab = Lab.named(name)
+        self.artifacts = artifacts
+        self.controller = Controller(name, artifacts / "setup")
+
+    @property
+    def desk(self) -> Path:
+        return Path(self.lab.desk)
+
+    def begin(self, drill: str) -> None:
+        """Heal, and forget what earlier drills left on the host and on the desk."""
+        self.heal()
+        self.lab.ssh(["find", LEASE_DIR, STATE_DIR, "-mindepth", "1", "-delete"])
+        for entry in self.desk.glob("*"):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        self.controller.artifacts = self.artifacts / drill
+        self.controller.artifacts.mkdir(exist_ok=True)
+        print(f"{drill}: output of every run in {self.controller.artifacts}")
+
+    def heal(self) -> None:
+        """Everything healthy again, without the collection."""
+        importlib.import_module("lab.faults").heal(self.lab)
+        wait_until_good(self.lab, HEAL_SECONDS)
+
+    def break_(self, fault: str) -> None:
+        """The lab's own fault; it returns when users see it."""
+        importlib.import_module(f"lab.faults.{fault.replace('-', '_')}").break_(self.lab)
+
+    def look(self) -> Snapshot:
+        return look(self.lab)
+
+    def timeline(self) -> list[dict[str, Any]]:
+        return timeline(self.desk)
+
+    def run(self, playbook: str, *arguments: str, **options: Any) -> Run:
+        return self.controller.run(playbook, *arguments, **options)
+
+    def answers(self) -> dict[str, int | None]:
+        return answers(self.lab)
+
+    def assert_unchanged(self, before: Snapshot, volatile: frozenset[str] = frozenset(), desk_too: bool = True) -> None:
+        """Containers, start times, files on the host and files on the desk are as they were."""
+        changes = [
+            line for line in difference(before, self.look(), volatile) if desk_too or not line.startswith("desk:")
+        ]
+        assert not changes, "the run changed what it should leave alone:\n" + "\n".join(changes)
+
+    def assert_tidy(self) -> None:
+        """No lease, no lock that is held, no half-written file where the tool keeps its state."""
+        found = self.lab.ssh(["find", LEASE_DIR, STATE_DIR, "-type", "f"]).stdout.split()
+        leases = [path for path in found if path.endswith("lease.json")]
+        assert not leases, f"the run left its lease: {leases}"
+        scraps = [path for path in found if path.endswith((".tmp", ".part", "~")) or "/." in path or "/tmp" in path]
+        assert not scraps, f"the run left scraps: {scraps}"

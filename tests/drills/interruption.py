@@ -1,0 +1,77 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that is killed while it acts, at a moment drawn from the seed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drills.observe import timeline
+from drills.playbook import Controller, Run
+from lab.instance import Lab
+
+# How a command that Ansible left on the host can be recognised: its become wrapper waits for it.
+ORPHAN = "[B]ECOME-SUCCESS"
+
+# Not beyond the start of the verification, ten seconds long: those moments are all alike.
+ACTING_SECONDS = 6.0
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """What the kill found and what it left."""
+
+    drill: str
+    moment: float
+    tree: bool
+    killed: bool
+    intent: bool
+    outcome: bool
+    orphan: bool
+
+    @property
+    def open_ended(self) -> bool:
+        """An intent without an outcome: the case that a rerun must understand."""
+        return self.intent and not self.outcome
+
+    def __str__(self) -> str:
+        how = "every process" if self.tree else "process group"
+        left = [word for word, there in (("intent", self.intent), ("outcome", self.outcome)) if there]
+        return (
+            f"{self.drill}: {'killed' if self.killed else 'ended by itself'} at {self.moment:.2f} s ({how}), "
+            f"left {' and '.join(left) or 'no entry'}{', a module still running' if self.orphan else ''}"
+        )
+
+
+def interrupt(
+    lab: Lab,
+    controller: Controller,
+    chance: random.Random,
+    drill: str,
+    playbook: str,
+    arguments: Sequence[str],
+    acts: bool,
+) -> tuple[Interruption, Run]:
+    """Start the playbook and kill it: after its intent where it acts, else at any time after its start."""
+    desk = Path(lab.desk)
+    known = len(timeline(desk))
+    moment = chance.uniform(0.0, ACTING_SECONDS)
+    tree = chance.random() < 0.5
+    process = controller.start(playbook, *arguments)
+    while acts and process.running and not any(entry["event"] == "intent" for entry in timeline(desk)[known:]):
+        time.sleep(0.03)
+    deadline = time.monotonic() + moment
+    while process.running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed = process.running
+    run = process.kill(tree) if killed else process.finish()
+    orphan = lab.ssh(["pgrep", "-f", ORPHAN]).returncode == 0
+    events = {entry["event"] for entry in timeline(desk)[known:]}
+    return (
+        Interruption(drill, moment, tree, killed, "intent" in events, "outcome" in events, orphan),
+        run,
+    )

@@ -1,0 +1,140 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""outage.yml against each fault: --check, a killed run, the repair, and a run that finds nothing to do."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pytest
+
+from drills.fixture import DrillLab
+from drills.interruption import Interruption, interrupt
+from drills.ledger import Ledger
+from drills.observe import Snapshot
+from drills.playbook import Run
+
+NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a fault asks of the playbook."""
+
+    name: str
+    pool: str = "rotated"
+    mends: bool = True
+    # Words of the true cause that the summary must hold.
+    cause: tuple[str, ...] = ()
+    confirm: str = ""
+    # Containers that the engine itself restarts, with or without us.
+    restless: frozenset[str] = NOBODY
+
+
+FAULTS = (
+    Fault("containers-exited", pool="main", cause=("server", "nginx", "137")),
+    Fault("stack-down", pool="always", cause=("server",)),
+    Fault("docker-stopped", pool="always", cause=("Docker",)),
+    Fault("unhealthy", cause=("server", "503")),
+    Fault("hung", cause=("server",)),
+    Fault("disk-full", pool="always", cause=("/var/lib/docker",)),
+    Fault("crash-loop", pool="always", mends=False, cause=("server",), restless=frozenset({"server"})),
+    Fault("paused", cause=("server", "paused"), confirm="unpause:server"),
+    Fault("image-missing", mends=False, cause=("server", "image")),
+)
+
+
+def as_drills() -> list[object]:
+    return [
+        pytest.param(fault, id=fault.name, marks=pytest.mark.drill(name=f"outage-{fault.name}", pool=fault.pool))
+        for fault in FAULTS
+    ]
+
+
+@pytest.mark.parametrize("fault", as_drills())
+def test_outage(fault: Fault, drill: DrillLab, chance: random.Random, interruptions: list[Interruption]) -> None:
+    ledger = Ledger(drill.lab)
+    drill.break_(fault.name)
+
+    plan_changes_nothing(fault, drill)
+    broken = drill.look()
+    arguments: tuple[str, ...] = ()
+    if fault.confirm:
+        unconfirmed_run_asks(fault, drill)
+        arguments = ("-e", f"confirm={fault.confirm}")
+
+    interruption, _ = interrupt(drill.lab, drill.controller, chance, fault.name, "outage", arguments, acts=fault.mends)
+    interruptions.append(interruption)
+    print(interruption)
+
+    final = drill.run("outage", *arguments, callback="monero_marketplace.incident.oncall")
+    if fault.mends:
+        assert final.status == 0, final.output
+        assert drill.answers() == {"https": 200, "health": 200}, "exit status 0, but users are not served"
+        assert drill.look().settled, "exit status 0, but not every service is healthy"
+    else:
+        escalated(fault, final)
+    healthy_services_were_left_alone(broken, drill.look())
+    drill.assert_tidy()
+
+    second_run_does_nothing(fault, drill, final)
+
+    drill.heal()
+    ledger.assert_nothing_lost()
+
+
+def plan_changes_nothing(fault: Fault, drill: DrillLab) -> None:
+    before = drill.look()
+    run = drill.run("outage", "--check", callback="monero_marketplace.incident.oncall")
+    drill.assert_unchanged(before, volatile=fault.restless)
+    assert run.status == 0, run.output
+    assert run.result["outcome"] == "planned", run.result
+    for word in fault.cause:
+        assert word in run.output, f"the plan does not name {word!r}:\n{run.output}"
+    if fault.confirm:
+        assert f"confirm={fault.confirm}" in run.output, run.output
+
+
+def unconfirmed_run_asks(fault: Fault, drill: DrillLab) -> None:
+    before = drill.look()
+    run = drill.run("outage", callback="monero_marketplace.incident.oncall")
+    drill.assert_unchanged(before, desk_too=False)
+    assert run.status != 0, run.output
+    assert run.result["outcome"] == "needs_confirmation", run.result
+    assert f"confirm={fault.confirm}" in run.output, f"the refusal does not say how to go on:\n{run.output}"
+
+
+def escalated(fault: Fault, run: Run) -> None:
+    assert run.status != 0, run.output
+    assert run.result["outcome"] == "escalated", run.result
+    for word in fault.cause:
+        assert word in run.output, f"the summary does not name {word!r}:\n{run.output}"
+    assert "Traceback" not in run.output
+
+
+def healthy_services_were_left_alone(broken: Snapshot, mended: Snapshot) -> None:
+    for service, container in broken.good.items():
+        assert mended.containers[service].started == container.started, (
+            f"{service} was healthy and was restarted: {container.started} -> {mended.containers[service].started}"
+        )
+
+
+def second_run_does_nothing(fault: Fault, drill: DrillLab, first: Run) -> None:
+    before, told = drill.look(), drill.timeline()
+    run = drill.run("outage", callback="default")
+    assert run.status == first.status, run.output
+    assert run.changed == 0 and "changed=0" in run.output, run.output
+    assert drill.timeline() == told, "the second run told the desk something new"
+    drill.assert_unchanged(before, volatile=fault.restless)
+    drill.assert_tidy()
+
+
+@pytest.mark.drill(name="outage-interruptions", pool="main")
+def test_interruptions_meant_something(interruptions: list[Interruption]) -> None:
+    """Kills that all fall where nothing is open would prove nothing."""
+    if len(interruptions) < len(FAULTS):
+        pytest.skip(f"only {len(interruptions)} of {len(FAULTS)} kills in this selection")
+    said = "\n".join(map(str, interruptions))
+    assert sum(one.open_ended for one in interruptions) * 2 >= len(interruptions), said
+    assert any(one.orphan for one in interruptions), f"no kill left a module running on the host:\n{said}"
