@@ -1,0 +1,243 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""One GET, bounded in time as a whole and in size, and what a row of them proves."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Callable
+from urllib.parse import urlsplit
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import clock_time
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line, clean_text
+
+BODY_LIMIT = 64 * 1024
+
+SAYS = {
+    "refused": "connection refused",
+    "timeout": "no answer in time",
+    "tls": "the TLS handshake failed",
+    "reset": "connection reset",
+    "closed": "the connection was closed without an answer",
+    "unresolved": "the name does not resolve",
+    "unreachable": "no route to the host",
+    "malformed": "the answer is not HTTP",
+}
+
+
+@dataclass
+class Answer:
+    """status is None where no HTTP answer came; error then says what kind of silence it was."""
+
+    url: str
+    status: int | None
+    seconds: float
+    error: str | None
+    detail: str | None
+    body: str
+    time: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class BadUrl(ValueError):
+    """The URL cannot be asked at all."""
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no http(s) URL, before anything is asked."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() for character in url):
+        raise BadUrl(f"'{clean_line(url, 200)}' is no URL: it needs the form http://host:port/path.")
+    if parts.username is not None or parts.password is not None:
+        raise BadUrl(f"The URL of {parts.hostname} carries a login: it would show in records; leave it out.")
+
+
+def get(
+    url: str, timeout: float, *, validate_certs: bool = True, host_header: str | None = None, limit: int = BODY_LIMIT
+) -> Answer:
+    """Ask once. A redirect is an answer like any other; a server that drips bytes does not outlast the timeout."""
+    began = time.monotonic()
+    now = time.time()
+    try:
+        status, body = _ask(url, began + timeout, validate_certs, host_header, limit)
+    except (OSError, http.client.HTTPException) as silence:
+        error, detail = _classify(silence)
+        return Answer(url, None, round(time.monotonic() - began, 3), error, detail, "", now)
+    return Answer(url, status, round(time.monotonic() - began, 3), None, None, body, now)
+
+
+def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | None, limit: int) -> tuple[int, str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        if not validate_certs:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, parts.port, timeout=_left(deadline), context=context)
+    else:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=_left(deadline))
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {"User-Agent": "monero_marketplace.incident", "Accept": "application/json, */*", "Connection": "close"}
+    if host_header:
+        headers["Host"] = host_header
+    try:
+        connection.request("GET", target, headers=headers)
+        plug = connection.sock
+        plug.settimeout(_left(deadline))
+        with connection.getresponse() as reply:
+            body = bytearray()
+            while len(body) < limit:
+                plug.settimeout(_left(deadline))
+                chunk = reply.read1(min(65536, limit - len(body)))
+                if not chunk:
+                    break
+                body += chunk
+            return reply.status, bytes(body).decode("utf-8", "replace")
+    finally:
+        connection.close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise socket.timeout("timed out")
+    return left
+
+
+def _classify(silence: OSError | http.client.HTTPException) -> tuple[str, str]:
+    detail = clean_line(str(silence) or type(silence).__name__, 200)
+    if isinstance(silence, ssl.SSLCertVerificationError):
+        return "tls", clean_line(silence.verify_message or detail, 200)
+    kinds: tuple[tuple[type[BaseException], str], ...] = (
+        (ssl.SSLError, "tls"),
+        (socket.timeout, "timeout"),
+        (ConnectionRefusedError, "refused"),
+        (http.client.RemoteDisconnected, "closed"),
+        (http.client.IncompleteRead, "closed"),
+        (ConnectionError, "reset"),
+        (socket.gaierror, "unresolved"),
+        (http.client.HTTPException, "malformed"),
+    )
+    for kind, error in kinds:
+        if isinstance(silence, kind):
+            if kind is ssl.SSLError and "timed out" in detail:
+                return "timeout", detail
+            return error, detail
+    return "unreachable", detail
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What makes an answer good."""
+
+    status: int = 200
+    body_contains: str | None = None
+    body_json: dict[str, Any] | None = None
+
+    def misses(self, answer: Answer) -> str | None:
+        """Why the answer is not good; None where it is."""
+        if answer.error is not None:
+            return answer.detail if answer.error == "tls" and answer.detail else SAYS[answer.error]
+        if answer.status != self.status:
+            return f"status {answer.status} instead of {self.status}"
+        if self.body_contains is not None and self.body_contains not in answer.body:
+            return f"the body lacks '{clean_line(self.body_contains, 60)}'"
+        if self.body_json is not None:
+            return self._misses_json(answer.body)
+        return None
+
+    def _misses_json(self, body: str) -> str | None:
+        try:
+            found = json.loads(body)
+        except ValueError:
+            return "the body is not JSON"
+        for key, value in (self.body_json or {}).items():
+            if not isinstance(found, dict) or key not in found:
+                return f"the body has no '{clean_line(str(key), 60)}'"
+            if not _holds(value, found[key]):
+                return f"the body says {key}={clean_line(json.dumps(found[key]), 60)} instead of {json.dumps(value)}"
+        return None
+
+
+def _holds(wanted: Any, found: Any) -> bool:
+    """Every key of a wanted dictionary is there with its value; anything else is equal, and true is not 1."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(key in found and _holds(value, found[key]) for key, value in wanted.items())
+    return bool(wanted == found and isinstance(wanted, bool) == isinstance(found, bool))
+
+
+def probe(
+    ask: Callable[[float], Answer],
+    wanted: Wanted,
+    *,
+    count: int,
+    interval: float,
+    deadline: float,
+    timeout: float,
+    wait: Callable[[float], None],
+    monotonic: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Ask until enough good answers came in a row or the time is over; a bad one starts the row anew.
+
+    Questions are spaced by their beginnings, so a slow answer does not stretch the row.
+    """
+    over = monotonic() + deadline
+    good: list[Answer] = []
+    answers: list[dict[str, Any]] = []
+    last: Answer | None = None
+    why: str | None = None
+    while len(good) < count:
+        began = monotonic()
+        if began >= over and answers:
+            break
+        last = ask(max(0.05, min(timeout, over - began)))
+        why = wanted.misses(last)
+        good = [] if why else [*good, last]
+        answers.append(
+            {"time": last.time, "status": last.status, "seconds": last.seconds, "error": last.error, "good": why is None, "why": why}
+        )
+        if len(good) < count:
+            pause = min(began + interval, over) - monotonic()
+            if pause > 0:
+                wait(pause)
+    proven = len(good) >= count
+    return {
+        "good": proven,
+        "streak": len(good),
+        "answers": answers[-50:],
+        "asked": len(answers),
+        "first_good": good[0].time if good else None,
+        "last_good": good[-1].time if good else None,
+        "status": last.status if last else None,
+        "error": last.error if last else None,
+        "body": clean_text(last.body) if last else "",
+        "why": None if proven else (why or f"only {len(good)} good answers in a row"),
+        "sentence": _sentence(last, good, count, len(answers), why, deadline),
+    }
+
+
+def _sentence(last: Answer | None, good: list[Answer], count: int, asked: int, why: str | None, deadline: float) -> str:
+    url = last.url if last else "?"
+    if len(good) >= count:
+        if count == 1:
+            return f"GET {url} {good[-1].status}"
+        return f"GET {url} {good[-1].status} ×{count} over {good[-1].time - good[0].time:.0f} s"
+    if why is None:
+        return f"GET {url}: only {len(good)} of {count} good answers in a row when {deadline:.0f} s were over (since {clock_time(good[0].time)})"
+    return f"GET {url}: {why} ({asked} asked in {deadline:.0f} s, the last {len(good)} of {count} good)"

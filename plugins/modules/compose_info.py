@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compose_info
+short_description: See the whole state of a Compose project in one call
+version_added: 0.1.0
+author:
+  - Monero Marketplace Operations (@monero-marketplace)
+description:
+  - Looks at the Docker daemon, disks and inodes, every service of a Compose project, its health endpoints, the kernel's word on
+    memory and the last log lines of the services that are sick.
+  - Every question is bounded in time and all are asked side by side, so a daemon that hangs is a finding and not a hanging task.
+  - Reads only. A daemon that is down stays down, although the mere question to its socket would start it.
+  - What could not be found out is null, never zero or V(ok). Secrets of the Compose file never leave the module.
+requirements:
+  - Docker Engine 20.10 or newer with its command line
+  - Docker Compose 2.18 or newer
+extends_documentation_fragment:
+  - monero_marketplace.incident.attributes
+  - monero_marketplace.incident.attributes.info_module
+options:
+  project_dir:
+    description: The folder of the Compose file.
+    type: path
+    required: true
+  services:
+    description: Names of services that the caller relies on. A name the project does not have fails with the list of those it has.
+    type: list
+    elements: str
+    default: []
+  probe_urls:
+    description: Health endpoints to ask once, as seen from the host.
+    type: list
+    elements: str
+    default: []
+  probe_timeout:
+    description: Seconds for the answer of an endpoint as a whole.
+    type: float
+    default: 3.0
+  validate_certs:
+    description: Whether the endpoints' certificates must be valid.
+    type: bool
+    default: true
+  disk_paths:
+    description: Folders whose file systems are measured. That of the engine always is.
+    type: list
+    elements: path
+    default: []
+  log_lines:
+    description: How many last log lines of each sick service to return.
+    type: int
+    default: 15
+  docker_timeout:
+    description: Seconds for an answer of the daemon before it counts as not responding.
+    type: float
+    default: 3.0
+  state_dir:
+    description: Where M(monero_marketplace.incident.container_log) notes a container it has paused itself.
+    type: path
+    default: /var/lib/marketplace_incident
+"""
+
+EXAMPLES = r"""
+- name: Look at the marketplace
+  monero_marketplace.incident.compose_info:
+    project_dir: /opt/marketplace/4.5/docker
+    services: [server, nginx]
+    probe_urls: [http://127.0.0.1:8080/api/health]
+    disk_paths: [/data, /backups]
+  register: seen
+
+- name: Show what would be done about it
+  ansible.builtin.debug:
+    msg: "{{ (seen.compose | monero_marketplace.incident.docker_health_plan(server_service='server')).steps }}"
+"""
+
+RETURN = r"""
+compose:
+  description: What was found.
+  returned: success
+  type: dict
+  contains:
+    taken_at:
+      description: When, in UTC.
+      type: str
+      sample: "2026-11-24T11:00:00Z"
+    clock:
+      description: The same by the host's clock, in seconds since 1970.
+      type: float
+    boot_id:
+      description: Changes with each boot of the host.
+      type: str
+    daemon:
+      description:
+        - C(state) is V(running), V(stopped) or V(not_responding); C(detail) says how that is known.
+        - Also C(version), C(compose_version), C(root_dir), C(live_restore), and C(unit) with the states of systemd's C(docker) and C(socket).
+      type: dict
+    disk:
+      description:
+        - One entry for the engine's folder (C(purpose=engine), always the first) and for each of O(disk_paths) (C(purpose=site)).
+        - Each with C(path), C(mount), C(size_bytes), C(available_bytes), C(used_percent) and C(inodes_used_percent).
+      type: list
+      elements: dict
+    reclaimable:
+      description: C(build_cache_bytes) and C(dangling_images_bytes); null unless the engine's disk is over 80 per cent full.
+      type: dict
+    project:
+      description: C(name) as Compose resolves it, and C(directory).
+      type: dict
+    services:
+      description:
+        - Every service of the Compose file, by name. Where a service has several containers the worst one speaks and C(containers) lists all.
+        - C(state) is V(running), V(exited), V(restarting), V(paused), V(created), V(dead), V(missing), or null where the daemon did not say.
+        - C(health) is V(healthy), V(unhealthy), V(starting), V(none) (no health check) or V(unknown).
+        - C(out_of_memory) has C(claimed), true only with the kernel's line in C(evidence), and Docker's own C(flag), which proves nothing.
+        - C(stopped_processes) lists C(pid) and C(command) of processes halted by a signal; C(paused_by_us) is true for a container that an
+          interrupted log archive of this collection left paused; C(job) for a service that is meant to end.
+        - Also C(container_id), C(container_name), C(image), C(image_id), C(image_present), C(pid), C(exit_code), C(error), C(started_at),
+          C(finished_at), C(restart_count), C(restart_policy), C(memory_limit), C(depends_on), C(wanted_containers), C(health_interval) and
+          C(start_period) in seconds, C(probe_output), C(probe_ended), C(log), C(log_path) and C(log_bytes).
+      type: list
+      elements: dict
+    endpoints:
+      description:
+        - One entry for each of O(probe_urls), with C(url), C(status), C(seconds), C(error), C(detail), C(body) and C(time).
+        - C(error) is null, V(refused), V(timeout), V(tls), V(reset), V(closed), V(unresolved), V(unreachable) or V(malformed).
+      type: list
+      elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _compose_collect,
+    _compose_engine,
+    _http_probe,
+)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "project_dir": {"type": "path", "required": True},
+            "services": {"type": "list", "elements": "str", "default": []},
+            "probe_urls": {"type": "list", "elements": "str", "default": []},
+            "probe_timeout": {"type": "float", "default": 3.0},
+            "validate_certs": {"type": "bool", "default": True},
+            "disk_paths": {"type": "list", "elements": "path", "default": []},
+            "log_lines": {"type": "int", "default": 15},
+            "docker_timeout": {"type": "float", "default": 3.0},
+            "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    for name in ("probe_timeout", "log_lines", "docker_timeout"):
+        if options[name] <= 0:
+            module.fail_json(msg=f"'{name}' is {options[name]}: it needs a number above 0.")
+    try:
+        for url in options["probe_urls"]:
+            _http_probe.check_url(url)
+        compose = _compose_collect.look(_compose_collect.Look(**options))
+    except (_compose_engine.CannotLook, _http_probe.BadUrl) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(changed=False, compose=compose)
+
+
+if __name__ == "__main__":
+    main()
