@@ -45,8 +45,8 @@ def host_image() -> Image:
 
 
 def stack_image() -> Image:
-    """Every service of the marketplace, in one image."""
-    return Image("stack", digest(base_image().key, STACK))
+    """Every program of the marketplace, in one image; its recipe copies nothing, so the recipe alone names it."""
+    return Image("stack", digest(base_image().key, STACK / "Dockerfile"))
 
 
 def ensure_base(engine: Engine) -> Image:
@@ -70,7 +70,7 @@ def ensure_stack(engine: Engine) -> Image:
     image = stack_image()
     if not image.file.exists():
         base = ensure_base(engine)
-        _ensure(engine, image, lambda: build(engine, STACK, image.tag, {"BASE": base.tag}))
+        _ensure(engine, image, lambda: _build_stack(engine, image, base))
     return image
 
 
@@ -104,6 +104,13 @@ def _build_host(engine: Engine, image: Image, base: Image) -> None:
         shutil.copytree(HOST, context, ignore=lambda _, names: [entry for entry in names if ignored(Path(entry))])
         shutil.copy(compose_binary(engine), context / "docker-compose")
         build(engine, context, image.tag, {"BASE": base.tag})
+
+
+def _build_stack(engine: Engine, image: Image, base: Image) -> None:
+    engine.docker(["tag", base.tag, "marketplace-lab/base"])
+    with tempfile.TemporaryDirectory() as name:
+        shutil.copy(STACK / "Dockerfile", name)
+        build(engine, Path(name), image.tag, {})
 
 
 def _forget_older(engine: Engine, image: Image, keep: int = 2) -> None:

@@ -1,0 +1,239 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""up and down: from nothing, or from whatever an earlier attempt left, to a healthy lab; and back to nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from lab import filesystems, images
+from lab.content import locked
+from lab.engine import Engine, ensure_engine, remove_own_engine, running_engine, stop_own_engine
+from lab.errors import LabError
+from lab.host_container import HostContainer, make_keys, ssh_answers, write_known_hosts
+from lab.instance import Lab, command
+from lab.places import cache, home, labs
+from lab.ports import free_ports
+from lab.progress import say, stage
+from lab.seed import ensure_seed, seed_folder, seed_key
+from lab.shell import wait_until
+
+ADDRESS = "127.0.0.1"
+
+
+def up(name: str) -> Lab:
+    """Bring a lab up; what is already there is kept, what is half there is made anew."""
+    _need_root()
+    home().mkdir(parents=True, exist_ok=True)
+    with locked(f"lab-{name}", f"another script/lab works on {name}"):
+        # Within the lock nobody builds the same twice, nor stops the engine before this lab counts as one.
+        with locked("cache", "another script/lab builds what this one needs too"):
+            engine = _engine()
+            existing = _existing(name, engine)
+            seed = seed_folder() if existing else _prepare(name, engine)
+        lab = existing or _boot(name, engine, seed)
+        with stage("health endpoint answers"):
+            if not lab.wait_until_serving(90):
+                raise LabError(_unwell(lab))
+        with stage("all services healthy"):
+            if not lab.wait_until_healthy(120):
+                raise LabError(_unwell(lab))
+    return lab
+
+
+def _engine() -> Engine:
+    with stage("engine") as remark:
+        engine = ensure_engine()
+        remark("of the lab's own" if engine.ours else "the one that answers")
+    return engine
+
+
+def _existing(name: str, engine: Engine) -> Lab | None:
+    """The lab if it was completed once and can go on; after a reboot of the machine it is only stopped."""
+    if not (labs() / name / "state.json").exists():
+        return None
+    lab = Lab.named(name)
+    state = lab.host.state()
+    if state == "running":
+        if lab.state["seed"] != seed_key():
+            say(f"  note: the lab's files changed since {name} was started; `{command(name, 'down')}` and up takes them in")
+        return lab
+    if state is None:
+        return None
+    with stage("host starts again"):
+        filesystems.mount(lab.folder)
+        lab.host.start()
+    return lab
+
+
+def _prepare(name: str, engine: Engine) -> Path:
+    """Images, seed, and this lab's copy of it; whatever an earlier attempt left is removed first."""
+    folder = labs() / name
+    container = HostContainer(engine, f"marketplace-lab-{name}", folder)
+    _refuse_foreign(container)
+    _remove(container)
+    images.ensure_host(engine)
+    seed = ensure_seed(engine)
+    filesystems.needed_space(home(), 2)
+    with stage("file systems from the seed"):
+        folder.mkdir(parents=True)
+        filesystems.copy(seed, folder)
+        shutil.copytree(seed / "ledger", folder / "ledger")
+        filesystems.mount(folder)
+    return seed
+
+
+def _boot(name: str, engine: Engine, seed: Path) -> Lab:
+    folder = labs() / name
+    container = HostContainer(engine, f"marketplace-lab-{name}", folder)
+    with stage("host boots"):
+        make_keys(folder, name)
+        # Which ports are free is true until somebody else asks: from the question to the start nobody else may.
+        with locked("ports", "another lab takes its ports"):
+            ports = free_ports()
+            container.create(images.host_image().tag, name, ports, "lab")
+            container.put_project(seed / "project.tar")
+            container.start()
+            write_known_hosts(folder, ADDRESS, ports["ssh"])
+            (folder / "desk").mkdir(mode=0o700)
+            state = _state(name, container, ports, seed)
+            _give_to_caller(folder)
+            _write(folder / "state.json", state)
+        if not _wait_for_ssh(ports["ssh"]):
+            raise LabError(f"sshd of {name} did not answer within 60 s: see `docker logs {container.name}`.")
+    return Lab.named(name)
+
+
+def _state(name: str, container: HostContainer, ports: dict[str, int], seed: Path) -> dict[str, object]:
+    folder = labs() / name
+    return {
+        "name": name,
+        "container": container.name,
+        "address": ADDRESS,
+        "ports": ports,
+        "ssh_user": "deploy",
+        "ssh_key": str(folder / "ssh/id_ed25519"),
+        "known_hosts": str(folder / "ssh/known_hosts"),
+        "ledger": str(folder / "ledger"),
+        "desk": str(folder / "desk"),
+        "seed": seed.name,
+        "services": json.loads((seed / "services.json").read_text()),
+    }
+
+
+def _write(file: Path, state: dict[str, object]) -> None:
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(state, indent=2) + "\n")
+    part.rename(file)
+
+
+def _give_to_caller(folder: Path) -> None:
+    """Whoever called through sudo runs ansible-playbook as themselves: key and desk are theirs."""
+    owner = os.environ.get("SUDO_UID")
+    if not owner:
+        return
+    group = int(os.environ.get("SUDO_GID", "-1"))
+    for path in (folder / "ssh", folder / "ssh/id_ed25519", folder / "ssh/known_hosts", folder / "desk"):
+        os.chown(path, int(owner), group)
+
+
+def _wait_for_ssh(port: int) -> bool:
+    return wait_until(lambda: ssh_answers(ADDRESS, port), 60)
+
+
+def _unwell(lab: Lab) -> str:
+    sick = [f"{service.name} {service.state}/{service.health}" for service in lab.services() if not service.well]
+    return (
+        f"Lab {lab.name} is up but not healthy ({', '.join(sick) or 'its engine does not answer'}): "
+        f"`{command(lab.name, 'heal')}` mends it, `{command(lab.name, 'down')}` and up makes it anew."
+    )
+
+
+def _refuse_foreign(container: HostContainer) -> None:
+    """A container of that name that belongs to another MARKETPLACE_LAB_HOME is somebody else's lab."""
+    asked = container.engine.docker(
+        ["inspect", "--format", '{{index .Config.Labels "marketplace-lab.home"}}', container.name], check=False
+    )
+    owner = asked.stdout.strip()
+    if asked.returncode == 0 and owner != str(home()):
+        raise LabError(
+            f"The container {container.name} belongs to the lab home {owner or 'of something else'}: "
+            "choose another name, for example LAB=market-2."
+        )
+
+
+def _remove(container: HostContainer) -> None:
+    """Container, mounts and files of a lab, however complete they are."""
+    container.remove()
+    if container.folder.exists():
+        _end_ssh(container.folder)
+        shutil.rmtree(container.folder)
+
+
+def _end_ssh(folder: Path) -> None:
+    control = folder / "ssh/control"
+    if control.exists():
+        subprocess.run(["ssh", "-o", f"ControlPath={control}", "-O", "exit", ADDRESS], capture_output=True, check=False)
+
+
+def down(name: str) -> None:
+    """Remove a lab; the last one takes the engine with it if the lab started that."""
+    _need_root()
+    with locked(f"lab-{name}", f"another script/lab works on {name}"):
+        engine = running_engine()
+        folder = labs() / name
+        with stage(f"remove {name}") as remark:
+            if engine is None and not folder.exists():
+                remark("it was not there")
+                return
+            # Without its engine only files and mounts can go: the container is in the engine's own store.
+            engine = engine or ensure_engine()
+            container = HostContainer(engine, f"marketplace-lab-{name}", folder)
+            if container.state() is None and not folder.exists():
+                remark("it was not there")
+            else:
+                _refuse_foreign(container)
+                _remove(container)
+    _stop_engine_after_last()
+
+
+def down_cache() -> None:
+    """Remove the content cache too; refused while any lab is up."""
+    _need_root()
+    rest = running_labs()
+    if rest:
+        raise LabError(f"The cache is in use by {', '.join(rest)}: take them down first, `{command(rest[0], 'down')}`.")
+    with stage("remove the cache"):
+        engine = running_engine()
+        if engine and not engine.ours:
+            images.remove_images(engine)
+        stop_own_engine()
+        for folder in (cache() / "building").glob("*"):
+            filesystems.unmount(folder)
+        remove_own_engine()
+        for folder in (cache(), labs()):
+            shutil.rmtree(folder, ignore_errors=True)
+        home().rmdir()
+
+
+def running_labs() -> list[str]:
+    """Names of the labs that are there."""
+    return sorted(path.name for path in labs().glob("*") if path.is_dir())
+
+
+def _stop_engine_after_last() -> None:
+    if running_labs():
+        return
+    if labs().exists():
+        labs().rmdir()
+    # A build in progress holds the cache's lock and needs the engine.
+    with locked("cache", "another script/lab still builds"):
+        if not running_labs() and stop_own_engine():
+            say("  the lab's own engine stopped with its last lab")
+
+
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("The lab mounts file systems and starts containers: run script/lab as root, or install sudo.")
