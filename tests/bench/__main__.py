@@ -18,6 +18,7 @@ from drills.fixture import DrillLab
 from drills.playbook import PROJECT
 
 from bench.outage import FAULTS, Repair, by_handbook, by_playbook
+from lab.places import labs
 
 # What the design promises, in seconds and as a share of the handbook's time.
 SLACK = 10.0
@@ -27,9 +28,7 @@ SERVED_SHARE = 0.5
 
 def median(repairs: Sequence[Repair]) -> Repair:
     """The middle of each figure."""
-    return Repair(
-        **{one.name: statistics.median(getattr(each, one.name) for each in repairs) for one in fields(Repair)}
-    )
+    return Repair(**{one.name: statistics.median(getattr(each, one.name) for each in repairs) for one in fields(Repair)})
 
 
 def measure(how: Callable[[DrillLab, str], Repair], shop: DrillLab, fault: str, times: int) -> Repair:
@@ -64,15 +63,11 @@ def targets(rows: dict[str, tuple[Repair, Repair]]) -> list[str]:
     """Each promise, and whether this machine saw it kept."""
     lines = []
     for fault, (ours, theirs) in rows.items():
-        lines.append(
-            verdict(ours.healthy, theirs.healthy + SLACK, f"{fault}: time to healthy, at most theirs + {SLACK:.0f} s")
-        )
+        lines.append(verdict(ours.healthy, theirs.healthy + SLACK, f"{fault}: time to healthy, at most theirs + {SLACK:.0f} s"))
         lines.append(verdict(ours.overhead, OVERHEAD, f"{fault}: own overhead"))
         if fault == "containers-exited":
             lines.append(
-                verdict(
-                    ours.served, theirs.served * SERVED_SHARE, f"{fault}: first outside 200, at most half of theirs"
-                )
+                verdict(ours.served, theirs.served * SERVED_SHARE, f"{fault}: first outside 200, at most half of theirs")
             )
     return lines
 
@@ -93,7 +88,7 @@ def main() -> int:
     name = os.environ.get("LAB") or "bench"
     environment = os.environ | {"LAB": name}
     lab_script = str(PROJECT / "script" / "lab")
-    was_up = subprocess.run([lab_script, "status"], env=environment, capture_output=True, check=False).returncode == 0
+    was_up = (labs() / name / "state.json").exists()
     subprocess.run([lab_script, "up"], env=environment, check=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         shop = DrillLab(name, Path(folder))

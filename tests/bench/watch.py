@@ -32,16 +32,19 @@ class Watch:
     def __enter__(self) -> Self:
         self._over = threading.Event()
         filters = [word for kind in KINDS for word in ("--filter", f"event={kind}")]
-        argv = ["docker", "events", "--filter", "type=container", *filters, "--format", "{{json .}}"]
-        self._stream = subprocess.Popen(self.lab.docker_exec(argv), stdout=subprocess.PIPE, text=True)
+        events = ["docker", "events", "--filter", "type=container", *filters, "--format", "{{json .}}"]
+        self._stream = subprocess.Popen(
+            ["docker", "exec", self.lab.host.name, *events],
+            env=self.lab.engine.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self._threads = [threading.Thread(target=self._poll), threading.Thread(target=self._follow)]
         for thread in self._threads:
             thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._over.set()
         self._stream.terminate()
         for thread in self._threads:

@@ -8,17 +8,14 @@ import datetime
 import os
 import random
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT))
-
 from drills.fixture import DrillLab
 from drills.interruption import Interruption
+from drills.playbook import PROJECT
+from lab.places import labs
 
 # Which pools a set takes whole; of the others, rotation takes this share, chosen by the seed.
 POOLS = {"main": {"main"}, "rotation": {"main", "always"}, "full": {"main", "always", "rotated"}}
@@ -51,9 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     share = random.Random(config.getoption("--drill-seed")).sample(rotated, round(len(rotated) * ROTATED_SHARE))
     if config.getoption("--drill-set") != "rotation":
         share = []
-    wanted = [
-        item for item in items if _name(item).startswith(prefix) and (_pool(item) in chosen or _name(item) in share)
-    ]
+    wanted = [item for item in items if _name(item).startswith(prefix) and (_pool(item) in chosen or _name(item) in share)]
     config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
     items[:] = wanted
 
@@ -91,7 +86,7 @@ def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillLab]:
     name = os.environ.get("LAB") or "drills"
     environment = os.environ | {"LAB": name}
     script = str(PROJECT / "script" / "lab")
-    was_up = subprocess.run([script, "status"], env=environment, capture_output=True, check=False).returncode == 0
+    was_up = (labs() / name / "state.json").exists()
     subprocess.run([script, "up"], env=environment, check=True)
     shared = DrillLab(name, tmp_path_factory.mktemp("drills"))
     try:

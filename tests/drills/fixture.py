@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-import importlib
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from drills.observe import LEASE_DIR, STATE_DIR, Snapshot, answers, difference, look, timeline, wait_until_good
 from drills.playbook import Controller, Run
+from lab import faults
 from lab.instance import Lab
 
 HEAL_SECONDS = 90.0
@@ -26,12 +27,12 @@ class DrillLab:
 
     @property
     def desk(self) -> Path:
-        return Path(self.lab.desk)
+        return self.lab.desk
 
     def begin(self, drill: str) -> None:
         """Heal, and forget what earlier drills left on the host and on the desk."""
         self.heal()
-        self.lab.ssh(["find", LEASE_DIR, STATE_DIR, "-mindepth", "1", "-delete"])
+        self.lab.run(["find", LEASE_DIR, STATE_DIR, "-mindepth", "1", "-delete"])
         for entry in self.desk.glob("*"):
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -43,12 +44,12 @@ class DrillLab:
 
     def heal(self) -> None:
         """Everything healthy again, without the collection."""
-        importlib.import_module("lab.faults").heal(self.lab)
+        faults.heal(self.lab)
         wait_until_good(self.lab, HEAL_SECONDS)
 
     def break_(self, fault: str) -> None:
         """The lab's own fault; it returns when users see it."""
-        importlib.import_module(f"lab.faults.{fault.replace('-', '_')}").break_(self.lab)
+        faults.break_lab(self.lab, fault)
 
     def look(self) -> Snapshot:
         return look(self.lab)
@@ -64,15 +65,13 @@ class DrillLab:
 
     def assert_unchanged(self, before: Snapshot, volatile: frozenset[str] = frozenset(), desk_too: bool = True) -> None:
         """Containers, start times, files on the host and files on the desk are as they were."""
-        changes = [
-            line for line in difference(before, self.look(), volatile) if desk_too or not line.startswith("desk:")
-        ]
+        changes = [line for line in difference(before, self.look(), volatile) if desk_too or not line.startswith("desk:")]
         assert not changes, "the run changed what it should leave alone:\n" + "\n".join(changes)
 
     def assert_tidy(self) -> None:
         """No lease, no lock that is held, no half-written file where the tool keeps its state."""
-        found = self.lab.ssh(["find", LEASE_DIR, STATE_DIR, "-type", "f"]).stdout.split()
+        found = self.lab.run(["find", LEASE_DIR, STATE_DIR, "-type", "f"]).stdout.split()
         leases = [path for path in found if path.endswith("lease.json")]
         assert not leases, f"the run left its lease: {leases}"
-        scraps = [path for path in found if path.endswith((".tmp", ".part", "~")) or "/." in path or "/tmp" in path]
+        scraps = [path for path in found if re.search(r"/(\.|tmp)[^/]*$|(\.tmp|\.part|\.new|~)$", path)]
         assert not scraps, f"the run left scraps: {scraps}"

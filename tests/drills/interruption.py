@@ -8,7 +8,6 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from drills.observe import timeline
 from drills.playbook import Controller, Run
@@ -57,7 +56,7 @@ def interrupt(
     acts: bool,
 ) -> tuple[Interruption, Run]:
     """Start the playbook and kill it: after its intent where it acts, else at any time after its start."""
-    desk = Path(lab.desk)
+    desk = lab.desk
     known = len(timeline(desk))
     moment = chance.uniform(0.0, ACTING_SECONDS)
     tree = chance.random() < 0.5
@@ -69,7 +68,7 @@ def interrupt(
         time.sleep(0.01)
     killed = process.running
     run = process.kill(tree) if killed else process.finish()
-    orphan = lab.ssh(["pgrep", "-f", ORPHAN]).returncode == 0
+    orphan = lab.run(["pgrep", "-f", ORPHAN]).returncode == 0
     events = {entry["event"] for entry in timeline(desk)[known:]}
     return (
         Interruption(drill, moment, tree, killed, "intent" in events, "outcome" in events, orphan),

@@ -105,7 +105,7 @@ class Snapshot:
 
 def look(lab: Lab) -> Snapshot:
     """Take a snapshot of the host and of the desk."""
-    answer = lab.ssh(["python3", "-c", LOOK, COMPOSE_DIR, LEASE_DIR, STATE_DIR, "/etc/docker"])
+    answer = lab.run(["python3", "-c", LOOK, COMPOSE_DIR, LEASE_DIR, STATE_DIR, "/etc/docker"])
     assert answer.returncode == 0, f"the host could not be looked at: {answer.stderr}"
     seen: dict[str, Any] = json.loads(answer.stdout)
     return Snapshot(
@@ -114,7 +114,7 @@ def look(lab: Lab) -> Snapshot:
         images=seen["images"],
         stopped=seen["stopped"],
         files=seen["files"],
-        desk=desk_files(Path(lab.desk)),
+        desk=desk_files(lab.desk),
     )
 
 

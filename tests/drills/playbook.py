@@ -165,6 +165,7 @@ class RunningPlaybook:
         self._output, self._record = output, record
         self.began = time.time()
         self._started = time.monotonic()
+        record.unlink(missing_ok=True)
         # A file, not a pipe: a survivor of a killed run must not keep the reader waiting.
         with output.open("wb") as stream:
             self._process = subprocess.Popen(

@@ -56,7 +56,7 @@ class Refusal:
 
 
 def on_host(drill: DrillLab, script: str) -> None:
-    answer = drill.lab.ssh(["sh", "-ec", script])
+    answer = drill.lab.run(["sh", "-ec", script])
     assert answer.returncode == 0, f"{script}: {answer.stderr}"
 
 
@@ -94,7 +94,7 @@ def lease_of_another(drill: DrillLab, folder: Path) -> Iterator[None]:
     assert alice.running, f"the run ended before it acted:\n{alice.finish().output}"
     alice.kill(tree=True)
     deadline = time.monotonic() + 60
-    while drill.lab.ssh(["pgrep", "-f", "[B]ECOME-SUCCESS"]).returncode == 0:
+    while drill.lab.run(["pgrep", "-f", "[B]ECOME-SUCCESS"]).returncode == 0:
         assert time.monotonic() < deadline, "what Alice's run left on the host does not end"
         time.sleep(0.5)
     drill.heal()
@@ -165,9 +165,7 @@ REFUSALS = (
         ("-e", f"marketplace_compose_dir={ELSEWHERE}"),
     ),
     Refusal("old-compose", ("2.10.2", "2.18"), host(write(WRAPPER, OLD_COMPOSE, "755"), f"rm {WRAPPER}")),
-    Refusal(
-        "no-sudo", ("plain", "sudo"), host(PLAIN_USER, "userdel --force --remove plain"), ("-e", "ansible_user=plain")
-    ),
+    Refusal("no-sudo", ("plain", "sudo"), host(PLAIN_USER, "userdel --force --remove plain"), ("-e", "ansible_user=plain")),
     Refusal("hold", ("alice", "hold"), held),
 )
 

@@ -65,9 +65,7 @@ def test_terminals(drill: DrillLab, term: str, columns: int, coloured: bool) -> 
     assert status == 0, seen
     assert coloured or not ESCAPE.search(seen), f"a dumb terminal was sent colours:\n{seen!r}"
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
-    wide = [
-        line for text in plain.splitlines() for line in text.split("\r") if len(line) > columns and " " in line.strip()
-    ]
+    wide = [line for text in plain.splitlines() for line in text.split("\r") if len(line) > columns and " " in line.strip()]
     assert not wide, f"lines wider than {columns}: {wide}"
     assert "OUTAGE" in plain, plain
 

@@ -4,6 +4,13 @@
 
 from __future__ import annotations
 
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
 DOCUMENTATION = """
 name: run_recorder
 type: aggregate
@@ -19,14 +26,8 @@ options:
       - name: DRILL_RECORD
 """
 
-import json
-import time
-from typing import Any
 
-from ansible.plugins.callback import CallbackBase
-
-
-class CallbackModule(CallbackBase):
+class CallbackModule(CallbackBase):  # type: ignore[misc]
     """One line for each task result, loop item and retry; one for the end."""
 
     CALLBACK_VERSION = 2.0
@@ -36,7 +37,7 @@ class CallbackModule(CallbackBase):
 
     def _write(self, **line: Any) -> None:
         line["at"] = time.time()
-        with open(self.get_option("path"), "a", encoding="utf-8") as record:
+        with Path(self.get_option("path")).open("a", encoding="utf-8") as record:
             record.write(json.dumps(line, default=str) + "\n")
 
     def _result(self, kind: str, result: Any) -> None:
@@ -56,7 +57,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         self._result("ok", result)
 
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002
         self._result("failed", result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -74,7 +75,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_retry(self, result: Any) -> None:
         self._result("retry", result)
 
-    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002
         self._write(kind="begin", task=task.get_name())
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
