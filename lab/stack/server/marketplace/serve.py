@@ -55,6 +55,8 @@ def serve(settings: Settings) -> int:
     for watch in watches:
         watch.stop()
     writer.stop()
+    # The other watches hold nothing that must be closed, and may sit in a wallet's slow answer.
+    database.join()
     pool.close()
     log("info", "stopped")
     return 0
