@@ -51,9 +51,7 @@ def write_project(directory: Path, alert_for: str = ALERT_FOR) -> None:
     """Fill a folder with the project; what is already there is replaced, files of others are left alone."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
-        shutil.copytree(
-            STACK / name, directory / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(STACK / name, directory / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(STACK / "compose.yml", directory / "docker-compose.yml")
     (directory / ".gitignore").write_text(".env\n/secrets/\n/nginx/tls/\n", encoding="utf-8")
     (directory / ".env").write_text(environment(), encoding="utf-8")

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -34,7 +35,7 @@ WANTED = {
 }
 
 
-def rules(text: str) -> list[dict]:
+def rules(text: str) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
@@ -44,7 +45,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_rules_are_the_handbooks():
+def test_rules_are_the_handbooks() -> None:
     found = {
         rule["alert"]: (rule["for"], rule["labels"]["severity"], rule["labels"]["notify"])
         for rule in rules(RULES.read_text(encoding="utf-8"))
@@ -52,7 +53,7 @@ def test_rules_are_the_handbooks():
     assert found == WANTED
 
 
-def test_rules_parse(tmp_path):
+def test_rules_parse(tmp_path: Path) -> None:
     answer = promtool("check", "rules", str(RULES))
     assert answer.returncode == 0, answer.stdout + answer.stderr
     shortened = tmp_path / "rules.yml"
@@ -61,18 +62,18 @@ def test_rules_parse(tmp_path):
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_rules_fire_when_due_and_only_then():
+def test_rules_fire_when_due_and_only_then() -> None:
     answer = promtool("test", "rules", str(RULE_TESTS))
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_every_rule_is_tried():
+def test_every_rule_is_tried() -> None:
     tried = set(re.findall(r"alertname: (\w+)\n", RULE_TESTS.read_text(encoding="utf-8")))
     assert tried == set(WANTED)
 
 
 @pytest.mark.parametrize("alert_for", ["2s", "10s"])
-def test_lab_shortens_every_alert_and_nothing_else(alert_for):
+def test_lab_shortens_every_alert_and_nothing_else(alert_for: str) -> None:
     text = RULES.read_text(encoding="utf-8")
     shortened = rules(shorten_alerts(text, alert_for))
     assert {rule["for"] for rule in shortened} == {alert_for}

@@ -18,8 +18,7 @@ class Ledger:
     def __init__(self, directory: str) -> None:
         self._run = f"{time.time_ns():x}"
         self._number = 0
-        path = os.path.join(directory, FILE_NAME)
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = os.open(f"{directory}/{FILE_NAME}", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")

@@ -1,5 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# The packages are Debian's, in the image: where the code is checked they are not there.
+# mypy: disable-error-code="import-not-found"
 """What Prometheus sees: counted where it happens, read at the scrape where it is a state."""
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from prometheus_client.core import REGISTRY, GaugeMetricFamily
 
 from .health import write_probe
 from .log import log
-from .pool import Pool, PoolExhausted
+from .pool import NoConnectionError, Pool
 from .wallets import DaemonWatch, WalletWatch
 
 # A series appears with its first request: no 5xx before the first one.
@@ -32,9 +34,7 @@ SCHEMA = Gauge("marketplace_schema_version", "Newest migration of the database")
 class StateCollector:
     """Gauges that cost nothing to read: they are asked for at each scrape."""
 
-    def __init__(
-        self, pool: Pool, wallets: list[WalletWatch], daemon: DaemonWatch | None, database: DatabaseWatch
-    ) -> None:
+    def __init__(self, pool: Pool, wallets: list[WalletWatch], daemon: DaemonWatch | None, database: DatabaseWatch) -> None:
         self._pool, self._wallets, self._daemon, self._database = pool, wallets, daemon, database
         REGISTRY.register(self)
 
@@ -86,7 +86,7 @@ class DatabaseWatch(threading.Thread):
                         "SELECT min(updated_at) FROM escrows WHERE state IN ('created', 'funded', 'signing')"
                     ).fetchone()
                 self.escrows, self._oldest_pending, self.up = dict(rows), pending[0], True
-            except (PoolExhausted, sqlite3.Error) as problem:
+            except (NoConnectionError, sqlite3.Error) as problem:
                 log("error", "database probe failed", reason=str(problem))
                 self.up = False
             self._stopping.wait(self.EVERY_SECONDS)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 BUSY_SECONDS = 5.0
 
 
-class PoolExhausted(Exception):
+class NoConnectionError(Exception):
     """No connection became free in time."""
 
 
@@ -67,9 +67,8 @@ class Pool:
         try:
             return self._free.get(timeout=self.wait_seconds)
         except queue.Empty:
-            raise PoolExhausted(
-                f"Failed to get DB connection: {self.in_use} of {self.size} in use, none free within"
-                f" {self.wait_seconds:g} s"
+            raise NoConnectionError(
+                f"Failed to get DB connection: {self.in_use} of {self.size} in use, none free within {self.wait_seconds:g} s"
             ) from None
         finally:
             with self._lock:

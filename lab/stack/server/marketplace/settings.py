@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class SettingError(Exception):
@@ -63,8 +64,7 @@ def _login(path: str) -> str:
     if not path:
         return ""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read().strip()
+        text = Path(path).read_text(encoding="utf-8").strip()
     except OSError as problem:
         raise SettingError(f"WALLET_LOGIN_FILE {path} cannot be read: {problem.strerror}") from problem
     name, _, login = text.partition("=")

@@ -4,50 +4,20 @@
 
 from __future__ import annotations
 
-import json
+import http.client
 import threading
-import urllib.error
-import urllib.request
-from typing import Any
 
 from .log import log
+from .rpc import LoginError, Rpc, RpcError
 
 ASK_EVERY_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 # Opening reads the wallet's files and looks at the chain: seconds, and the RPC answers nobody else meanwhile.
 OPEN_SECONDS = 60.0
 NO_WALLET_FILE = -13
+UNANSWERED = (OSError, ValueError, http.client.HTTPException)
 
 READY, NO_WALLET, REFUSED, SILENT = "ready", "no_wallet_open", "auth_required", "not_responding"
-
-
-class RpcError(Exception):
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"{message} ({code})")
-        self.code = code
-
-
-class Rpc:
-    """JSON-RPC over HTTP, with digest authentication where a login is given."""
-
-    def __init__(self, url: str, login: str = "") -> None:
-        self._url = f"{url}/json_rpc"
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-        if login:
-            user, _, password = login.partition(":")
-            passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-            passwords.add_password(None, url, user, password)
-            handlers.append(urllib.request.HTTPDigestAuthHandler(passwords))
-        self._opener = urllib.request.build_opener(*handlers)
-
-    def call(self, method: str, timeout: float, **params: object) -> dict[str, Any]:
-        question = {"jsonrpc": "2.0", "id": "0", "method": method, "params": params}
-        request = urllib.request.Request(self._url, json.dumps(question).encode(), {"Content-Type": "application/json"})
-        with self._opener.open(request, timeout=timeout) as answer:
-            reply = json.load(answer)
-        if "error" in reply:
-            raise RpcError(reply["error"]["code"], reply["error"]["message"])
-        return dict(reply["result"])
 
 
 class WalletWatch(threading.Thread):
@@ -82,9 +52,9 @@ class WalletWatch(threading.Thread):
             self._rpc.call("get_height", ANSWER_SECONDS)
         except RpcError as problem:
             return NO_WALLET if problem.code == NO_WALLET_FILE else READY
-        except urllib.error.HTTPError as problem:
-            return REFUSED if problem.code == 401 else SILENT
-        except (OSError, ValueError):
+        except LoginError:
+            return REFUSED
+        except UNANSWERED:
             return SILENT
         return READY
 
@@ -93,7 +63,7 @@ class WalletWatch(threading.Thread):
             self._rpc.call("open_wallet", OPEN_SECONDS, filename=self._wallet_name, password="")
             self.state = READY
             log("info", "wallet opened", wallet=self.role, name=self._wallet_name)
-        except (RpcError, OSError, ValueError) as problem:
+        except (RpcError, LoginError, *UNANSWERED) as problem:
             log("warning", "wallet not opened", wallet=self.role, name=self._wallet_name, reason=str(problem))
 
 
@@ -117,7 +87,7 @@ class DaemonWatch(threading.Thread):
                 self.synchronized, self.height = bool(info["synchronized"]), int(info["height"])
                 self.last_block = int(header["timestamp"])
                 self.up = True
-            except (RpcError, OSError, ValueError, KeyError):
+            except (RpcError, KeyError, *UNANSWERED):
                 self.up = False
             self._stopping.wait(ASK_EVERY_SECONDS)
 

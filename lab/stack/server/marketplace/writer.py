@@ -16,6 +16,7 @@ from .pool import connect
 
 # Of twenty changes; deletes stay below inserts, so that there is always something to delete.
 INSERTS, UPDATES = 9, 6
+CHANCE = random.Random()  # noqa: S311  # trade, no key
 NEXT_STATUS = {"open": "paid", "paid": "shipped", "shipped": "completed", "completed": "completed"}
 
 
@@ -48,7 +49,7 @@ class Writer(threading.Thread):
         self.join()
 
     def _change(self) -> None:
-        kind = random.randrange(20)
+        kind = CHANCE.randrange(20)
         make = self._insert if kind < INSERTS else self._update if kind < INSERTS + UPDATES else self._delete
         entry = None
         self._connection.execute("BEGIN IMMEDIATE")
@@ -70,7 +71,7 @@ class Writer(threading.Thread):
     def _insert(self) -> dict[str, Any] | None:
         self._number += 1
         reference = f"W-{self._run}-{self._number}"
-        prices = [random.randrange(10**9, 10**12) for _ in range(random.randrange(1, 4))]
+        prices = [CHANCE.randrange(10**9, 10**12) for _ in range(CHANCE.randrange(1, 4))]
         order = self._connection.execute(
             "INSERT INTO orders (reference, buyer_id, vendor_id, status, revision, total_piconero, created_at, updated_at)"
             " VALUES (?, (SELECT min(id) FROM users), (SELECT max(id) FROM users), 'open', 1, ?, ?, ?)",

@@ -1,0 +1,39 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults that really break the marketplace, one module each, and the one way back from all of them.
+
+A fault has SUMMARY, what a user now sees, and `break_`, which returns when users do see it, judged from outside.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+from lab.faults.healing import heal
+from lab.instance import Lab
+
+__all__ = ["break_lab", "heal", "names", "summary"]
+
+_HELPERS = {"healing", "outside"}
+
+
+def names() -> list[str]:
+    """All faults, as a person types them."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name.replace("_", "-") for name in modules if name not in _HELPERS)
+
+
+def summary(name: str) -> str:
+    """What a user sees once the fault is in."""
+    return str(_fault(name).SUMMARY)
+
+
+def break_lab(lab: Lab, name: str) -> str:
+    """Break the lab; the line that says what a user now sees."""
+    _fault(name).break_(lab)
+    return summary(name)
+
+
+def _fault(name: str):  # type: ignore[no-untyped-def]  # a module, whose attributes a type cannot name
+    return import_module(f"{__name__}.{name.replace('-', '_')}")

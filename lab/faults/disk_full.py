@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's file system filled by the logs of running containers, which nothing rotates.
+
+The daemon's log level was raised and the server has been writing traces: both really run while their logs grow.
+"""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+
+from lab.errors import LabError
+from lab.faults.outside import container_of, must_show
+from lab.instance import Lab
+
+SUMMARY = "pictures can no longer be uploaded (500): the engine's disk is full of container logs"
+
+ENGINE_DISK = "/var/lib/docker"
+# What a burst of small log lines may still take while somebody repairs; an upload does not fit.
+LEFT_BYTES = 24 << 20
+UPLOAD_BYTES = 48 << 20
+SHARES = {"monerod": 0.7, "server": 0.3}
+
+# Runs on the host: appends whole lines in the engine's own format, timestamps rising up to now.
+GROW = r"""
+import datetime, json, os, sys
+path, size, text = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+line = json.dumps({"log": text * (4096 // len(text)) + "\n", "stream": "stdout", "time": "@"}).replace('"@"', '"%s"') + "\n"
+stamp = "%Y-%m-%dT%H:%M:%S.%f000Z"
+now = datetime.datetime.now(datetime.timezone.utc)
+count = size // len(line % now.strftime(stamp))
+with open(path, "a") as log:
+    for number in range(count, 0, -1):
+        log.write(line % (now - datetime.timedelta(milliseconds=number)).strftime(stamp))
+    log.flush()
+    os.fsync(log.fileno())
+"""
+TEXTS = {
+    "monerod": "2026-11-24 02:06:49.117 D block queue: span 3210400-3210419 scheduled, 0 peers, retry in 100 ms; ",
+    "server": "File /opt/marketplace/marketplace/pool.py, line 71, in acquire: return self._free.get(timeout=1.0); ",
+}
+
+
+def break_(lab: Lab) -> None:
+    before = _upload(lab)
+    if before != 201:
+        raise LabError(f"An upload to the healthy site answers {before}, not 201: `script/lab heal` first.")
+    to_fill = _available(lab) - LEFT_BYTES
+    for service, share in SHARES.items():
+        path = lab.docker(["inspect", "--format", "{{.LogPath}}", container_of(lab, service)], check=True).stdout.strip()
+        lab.run(["python3", "-c", GROW, path, str(int(to_fill * share)), TEXTS[service]], check=True)
+    must_show("more than 90 % in use", lambda: _used_percent(lab) > 90)
+    must_show("500 for an upload", lambda: _upload(lab) == 500)
+
+
+def _available(lab: Lab) -> int:
+    return int(lab.run(["df", "--output=avail", "-B1", ENGINE_DISK], check=True).stdout.split()[1])
+
+
+def _used_percent(lab: Lab) -> int:
+    return int(lab.run(["df", "--output=pcent", ENGINE_DISK], check=True).stdout.split()[1].rstrip("%"))
+
+
+def _upload(lab: Lab) -> int | None:
+    """What a customer gets who adds a picture to an offer."""
+    url = f"https://{lab.state['address']}:{lab.ports['https']}/api/pictures"
+    request = urllib.request.Request(url, data=bytes(UPLOAD_BYTES), method="POST")
+    # The lab's certificate is its own: what is asked here is whether the site takes the picture.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return None

@@ -1,0 +1,92 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back from every fault, by plain commands: what the collection does is judged against it, so it uses none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.errors import LabError
+from lab.faults.outside import site_status
+from lab.instance import Lab
+from lab.places import COMPOSE_DIR
+from lab.shell import wait_until
+from lab.stack import project
+
+HEALTHY_SECONDS = 120
+# No log of a healthy lab is this large: it can only be a fault's.
+LARGEST_LOG = "48M"
+
+# One look at what only the host can tell; each line that it prints is something to mend.
+LOOK = f"""
+systemctl --quiet is-active docker.service || echo daemon
+[ -z "$(find /var/lib/docker/containers -name '*-json.log' -size +{LARGEST_LOG} 2>/dev/null)" ] || echo logs
+! ps -eo stat= | grep -q '^T' || echo stopped
+[ "$(cat {COMPOSE_DIR}/.env)" = "$1" ] || echo settings
+[ -z "$(git -C {COMPOSE_DIR} status --porcelain)" ] || echo worktree
+"""
+
+
+def heal(lab: Lab) -> None:
+    """Everything healthy again and nothing of a fault left, whichever it was."""
+    wanted = project.environment()
+    found = lab.run(["sh", "-c", LOOK, "look", wanted.rstrip("\n")], check=True).stdout.split()
+    # Space first: with a full disk a starting daemon leaves half of its containers behind.
+    if "logs" in found:
+        _empty_large_logs(lab)
+    if "daemon" in found:
+        lab.run(["systemctl", "reset-failed", "docker.socket", "docker.service"])
+        lab.run(["systemctl", "start", "docker.socket", "docker.service"], check=True)
+    if "stopped" in found:
+        lab.run(["sh", "-c", "kill -CONT $(ps -eo pid=,stat= | awk '$2 ~ /^T/ {print $1}')"])
+    if "settings" in found:
+        lab.run(["sh", "-c", f"cat > {COMPOSE_DIR}/.env"], check=True, stdin=wanted)
+    if "worktree" in found:
+        lab.run(["git", "-C", COMPOSE_DIR, "checkout", "--quiet", "--", "."], check=True)
+        lab.run(["git", "-C", COMPOSE_DIR, "clean", "--quiet", "-fd"], check=True)
+    _unpause(lab)
+    _build_missing_server(lab)
+    if not found and lab.all_healthy() and lab.serves() and site_status(lab) == 200:
+        return
+    _start(lab)
+
+
+def _empty_large_logs(lab: Lab) -> None:
+    lab.run(
+        ["find", "/var/lib/docker/containers", "-name", "*-json.log", "-size", f"+{LARGEST_LOG}",
+         "-exec", "truncate", "--size=0", "{}", "+"], check=True,
+    )  # fmt: skip
+    # The blocks go back to the machine too, not only to the lab's file system.
+    lab.run(["fstrim", "/var/lib/docker"])
+
+
+def _unpause(lab: Lab) -> None:
+    paused = lab.docker(["ps", "--quiet", "--filter", "status=paused"]).stdout.split()
+    if paused:
+        lab.docker(["unpause", *paused], check=True)
+
+
+def _build_missing_server(lab: Lab) -> None:
+    if lab.docker(["image", "inspect", "--format", "ok", project.SERVER_IMAGE]).returncode == 0:
+        return
+    lab.docker(
+        ["build", "--quiet", "--tag", project.SERVER_IMAGE, "--build-arg", f"RELEASE={project.SERVER_RELEASE}",
+         "--build-arg", f"COMMIT={project.server_commit()}", f"{COMPOSE_DIR}/server"], check=True,
+    )  # fmt: skip
+
+
+def _start(lab: Lab) -> None:
+    # What runs and is sick would be waited for in vain: only a restart cures a leak or ends a back-off.
+    sick = [service for service in lab.services() if service.health == "unhealthy" or service.state == "restarting"]
+    for service in sick:
+        lab.docker(["restart", "--time", "5", lab.container(service.name) or service.name])
+    up: Callable[[], bool] = lambda: lab.compose(["up", "--detach", "--no-build"]).returncode == 0  # noqa: E731
+    if not wait_until(up, 60, every=1):
+        raise LabError(f"`docker compose up -d` on {lab.name} goes on failing: see `script/lab logs`.")
+    if not lab.wait_until_healthy(HEALTHY_SECONDS):
+        raise LabError(f"{lab.name} did not become healthy within {HEALTHY_SECONDS} s: see `script/lab status`.")
+    # nginx asks for the server's address once, at its start; a new container may have another.
+    if site_status(lab) != 200:
+        lab.docker(["kill", "--signal", "HUP", lab.container("nginx") or "nginx"], check=True)
+    if not wait_until(lambda: site_status(lab) == 200, 20):
+        raise LabError(f"{lab.name} is healthy inside, but nginx does not reach the server: `script/lab logs nginx`.")

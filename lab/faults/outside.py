@@ -1,0 +1,43 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a customer of the broken lab sees, and the few things every fault needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.errors import LabError
+from lab.instance import Lab
+from lab.shell import wait_until
+
+# Longer than nginx waits for the server, so that its own answer is seen and not only our patience.
+PATIENCE_SECONDS = 7.0
+
+
+def must_show(what: str, condition: Callable[[], bool], seconds: float = 15) -> None:
+    """A fault that users do not see is none."""
+    if not wait_until(condition, seconds, every=0.2):
+        raise LabError(f"The fault did not show: {what} within {seconds:.0f} s was expected. `script/lab heal` undoes it.")
+
+
+def site_status(lab: Lab) -> int | None:
+    """What nginx answers a customer; None where nothing answers."""
+    return lab.get("https", "/api/health", PATIENCE_SECONDS)[0]
+
+
+def health_status(lab: Lab) -> int | None:
+    """What the server itself answers; None where nothing answers."""
+    return lab.get("health", "/api/health", 2)[0]
+
+
+def nobody_answers(lab: Lab) -> bool:
+    """Neither the site nor the server's own port."""
+    return health_status(lab) is None and site_status(lab) is None
+
+
+def container_of(lab: Lab, service: str) -> str:
+    """Identity of a service's container, which must be there to be broken."""
+    identity = lab.container(service)
+    if not identity:
+        raise LabError(f"There is no container of {service} to break: `script/lab heal` first.")
+    return identity
