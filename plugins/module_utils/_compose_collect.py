@@ -23,6 +23,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
 
 # Only above this share is it worth to ask the engine what could go: the question makes it count files.
 RECLAIM_ABOVE_PERCENT = 80.0
+# Long enough for a hiccup to pass, short enough to go unnoticed in an outage.
+SECOND_ASKING_AFTER = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def look(wanted: Look) -> dict[str, Any]:
         for name, declared in sorted(project.services.items())
     ]
     endpoints = [_endpoint(questions, number, url, wanted) for number, url in enumerate(wanted.probe_urls)]
+    if daemon.running and not any(is_sick(one, clock) or one["state"] == "missing" for one in services):
+        endpoints = _ask_again(endpoints, wanted)
     reclaimable = _look_closer(wanted, daemon, services, endpoints, disk, clock)
     return {
         "taken_at": utc(clock),
@@ -149,7 +153,7 @@ def service(
         "job": declared.job,
         "wanted_containers": declared.containers,
         "containers": [],
-        "out_of_memory": {"claimed": False, "evidence": None, "flag": False},
+        "out_of_memory": {"claimed": False, "evidence": None, "flag": False, "kernel_asked": False},
         "stopped_processes": [],
         "paused_by_us": False,
         "log": [],
@@ -196,8 +200,22 @@ def _endpoint(questions: Questions, number: int, url: str, wanted: Look) -> dict
     return found
 
 
+def _ask_again(endpoints: list[dict[str, Any]], wanted: Look) -> list[dict[str, Any]]:
+    """One bad answer of a service in which nothing else looks wrong may be a hiccup: only a second one counts."""
+    doubtful = [one["url"] for one in endpoints if not answers_well(one)]
+    if not doubtful:
+        return endpoints
+    if all(one["seconds"] < 1 for one in endpoints):
+        time.sleep(SECOND_ASKING_AFTER)
+    questions = Questions()
+    for number, url in enumerate(doubtful):
+        questions.ask(f"endpoint {number}", _http_probe.get, url, wanted.probe_timeout, validate_certs=wanted.validate_certs)
+    again = {url: _endpoint(questions, number, url, wanted) for number, url in enumerate(doubtful)}
+    return [again.get(one["url"], one) for one in endpoints]
+
+
 def answers_well(endpoint: dict[str, Any]) -> bool:
-    return endpoint["status"] is not None and 200 <= endpoint["status"] < 300
+    return endpoint["status"] is not None and 200 <= endpoint["status"] < 400
 
 
 def _look_closer(
@@ -230,9 +248,10 @@ def _look_closer(
     answers = ask_all(questions, wanted.docker_timeout * 3)
     for one in talk:
         one["log"] = answers.get(f"log {one['name']}", [])
-    kills = _compose_host.memory_kills(answers.get("kernel", ""), _compose_host.booted_at(clock))
+    kernel = answers.get("kernel")
+    kills = _compose_host.memory_kills(kernel or "", _compose_host.booted_at(clock))
     for one in suspects:
         line = _compose_host.memory_evidence(kills, one["container_id"], epoch(one["started_at"]), epoch(one["finished_at"]))
-        one["out_of_memory"].update(claimed=line is not None, evidence=line)
+        one["out_of_memory"].update(claimed=line is not None, evidence=line, kernel_asked=kernel is not None)
     reclaimable.update(answers.get("reclaimable", {}))
     return reclaimable

@@ -217,11 +217,12 @@ def read_log(container_id: str, lines: int, timeout: float) -> list[str]:
     return (clean_lines(answer.out) + clean_lines(answer.err))[-lines:] if answer.ok else []
 
 
-def read_kernel_log(timeout: float) -> str:
+def read_kernel_log(timeout: float) -> str | None:
+    """None where this user or this kernel does not show it: then nothing is known about memory."""
     answer = run(["dmesg"], timeout)
     if not answer.ok:
         answer = run(["journalctl", "--dmesg", "--output=short-unix", "--lines=5000", "--no-pager", "--quiet"], timeout)
-    return answer.out.decode("utf-8", "replace") if answer.ok else ""
+    return answer.out.decode("utf-8", "replace") if answer.ok else None
 
 
 def read_reclaimable(timeout: float) -> dict[str, int | None]:

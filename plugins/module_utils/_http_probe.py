@@ -102,7 +102,7 @@ def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | Non
         plug.settimeout(_left(deadline))
         with connection.getresponse() as reply:
             body = bytearray()
-            while len(body) < limit:
+            while len(body) < limit and not reply.isclosed():
                 plug.settimeout(_left(deadline))
                 chunk = reply.read1(min(65536, limit - len(body)))
                 if not chunk:

@@ -1,0 +1,201 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The plan: what is wrong, the root first, and what is to be done about it. A pure function of what was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_causes import (
+    HOST_CAUSES,
+    SERVICE_CAUSES,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import (
+    Finding,
+    Site,
+    View,
+    endpoint_words,
+    is_good,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+
+# In this order; what lies below comes first, and what is gentlest comes before what costs a service its connections.
+STEPS = ("free_disk", "start_docker", "unpause", "resume", "start", "create", "restart")
+ON_SERVICES = ("unpause", "resume", "start", "create", "restart")
+
+_SENTENCES = {
+    "free_disk": "free disk space",
+    "start_docker": "start Docker, then look again",
+    "unpause": "unpause {services}",
+    "resume": "let {services} go on (SIGCONT)",
+    "start": "start {services}",
+    "create": "create {services} from the image on this host",
+    "restart": "restart {services}",
+}
+
+
+def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
+    """What to do about what was found."""
+    view = View(compose, site)
+    findings = [finding for cause in HOST_CAUSES for finding in cause(view)]
+    by_service = _service_findings(view) if view.daemon["state"] == "running" else {}
+    findings += [by_service[name] for name in _root_first(by_service, view)]
+    findings += _unexplained_endpoints(view, findings)
+    steps = _steps(findings, view)
+    waiting = [{"service": one.service or "docker", "for": one.wait_for} for one in findings if one.wait_for]
+    hopeless = [one.service for one in findings if one.service and (one.is_hopeless or _waits_in_vain(one, by_service))]
+    services = {do: [name for step in steps if step["do"] == do for name in step["services"]] for do in ON_SERVICES}
+    expected = [name for name in view.order if view.services[name]["wanted_containers"] > 0]
+    return {
+        "causes": [
+            {
+                "cause": one.cause,
+                "service": one.service,
+                "sentence": one.sentence,
+                "evidence": one.evidence,
+                "consequence_of": one.consequence_of,
+            }
+            for one in findings
+        ],
+        "steps": steps,
+        "start_docker": any(step["do"] == "start_docker" for step in steps),
+        "free_disk": any(step["do"] == "free_disk" for step in steps),
+        **services,
+        "confirm": [
+            {"what": one.confirm, "service": one.service, "given": one.do is not None, "why": one.reason}
+            for one in findings
+            if one.confirm
+        ],
+        "escalate": [
+            {"cause": one.cause, "service": one.service, "sentence": one.escalate, "log": one.log}
+            for one in findings
+            if one.escalate
+        ],
+        "healthy": [name for name in expected if name not in by_service] if view.daemon["state"] == "running" else [],
+        "waiting": waiting,
+        "hopeless": hopeless,
+        "settled": view.daemon["state"] == "running" and not by_service and all(is_good(one) for one in view.endpoints.values()),
+        "decided": bool(steps) or not waiting or site.patience_over,
+    }
+
+
+def _service_findings(view: View) -> dict[str, Finding]:
+    found: dict[str, Finding] = {}
+    for name in view.order:
+        service = view.services[name]
+        if service["wanted_containers"] == 0:
+            continue
+        for cause in SERVICE_CAUSES:
+            finding = cause(view, service)
+            if finding is not None:
+                _show_users_view(view, finding)
+                found[name] = finding
+                break
+    for name, finding in found.items():
+        _defer_to_the_root(view, name, finding, found)
+    return found
+
+
+def _show_users_view(view: View, finding: Finding) -> None:
+    endpoint = view.endpoint_of(finding.service or "")
+    if endpoint is not None and not is_good(endpoint) and endpoint_words(endpoint) not in finding.sentence:
+        finding.evidence.append(endpoint_words(endpoint))
+
+
+def _defer_to_the_root(view: View, name: str, finding: Finding, found: dict[str, Finding]) -> None:
+    """What is only the consequence of something deeper is left alone until that is mended."""
+    roots = [need for need in view.upstream(name) if need in found]
+    if not roots:
+        return
+    hopeless = next((need for need in roots if found[need].is_hopeless or _waits_in_vain(found[need], found)), None)
+    if finding.symptom:
+        root = hopeless or roots[0]
+        finding.sentence = f"{finding.sentence}, because of {root}"
+    elif hopeless is not None and finding.do in ("start", "create"):
+        # Compose would wait for what the service depends on, and that does not come.
+        root = hopeless
+    else:
+        return
+    finding.consequence_of = root
+    finding.do = finding.escalate = None
+    finding.wait_for = None if hopeless else f"{root} to come back"
+
+
+def _waits_in_vain(finding: Finding, found: dict[str, Finding]) -> bool:
+    seen: set[str] = set()
+    root = finding.consequence_of
+    while root is not None and root in found and root not in seen:
+        if found[root].is_hopeless:
+            return True
+        seen.add(root)
+        root = found[root].consequence_of
+    return False
+
+
+def _root_first(found: dict[str, Finding], view: View) -> list[str]:
+    return sorted(found, key=lambda name: (found[name].consequence_of is not None, view.order.index(name)))
+
+
+def _unexplained_endpoints(view: View, findings: list[Finding]) -> list[Finding]:
+    """An endpoint that is down without any cause above is at least said."""
+    if view.daemon["state"] != "running":
+        return []
+    explained = {one.service for one in findings if one.service}
+    if view.site.server_service in explained:
+        return []
+    owners = {view.site.health_url: view.site.server_service, view.site.public_url: view.site.proxy_service}
+    return [
+        Finding(
+            "endpoint-down",
+            None,
+            f"{endpoint_words(endpoint)}, though no service looks sick",
+            escalate=f"{url} does not answer well and no service explains it: is the address right, and what lies between?",
+        )
+        for url, endpoint in view.endpoints.items()
+        if not is_good(endpoint) and owners.get(url) not in explained
+    ]
+
+
+def _steps(findings: list[Finding], view: View) -> list[dict[str, Any]]:
+    """The host first, then the services: each step as many of them as need the same and wait for no later step."""
+    steps = [_step(do, [one]) for do in STEPS for one in findings if one.do == do and one.service is None]
+    pending = {one.service: one for one in findings if one.do is not None and one.service is not None}
+    while pending:
+        # The first in dependency order waits for nobody, so there is always one that is ready.
+        ready = [pending[name] for name in view.order if name in pending and _ready(pending[name], pending, view)]
+        do = min((str(one.do) for one in ready), key=STEPS.index)
+        group = [one for one in ready if one.do == do]
+        steps.append(_step(do, group))
+        for one in group:
+            pending.pop(one.service)
+    return steps
+
+
+def _ready(finding: Finding, pending: dict[Any, Finding], view: View) -> bool:
+    """Whether all it needs is fine, or is mended by the same kind of step."""
+    return all(pending[need].do == finding.do for need in view.upstream(str(finding.service)) if need in pending)
+
+
+def _step(do: str, findings: list[Finding]) -> dict[str, Any]:
+    services = [one.service for one in findings if one.service]
+    return {
+        "do": do,
+        "services": services,
+        "key": f"{do}:{','.join(services)}" if services else do,
+        "sentence": _SENTENCES[do].format(services=listed(services) if services else ""),
+        "reason": "; ".join(dict.fromkeys(one.reason for one in findings if one.reason)),
+        "pids": [pid for one in findings for pid in one.pids],
+        "gain_bytes": findings[0].gain_bytes,
+    }
+
+
+def tried_from(entries: list[str]) -> frozenset[tuple[str, str]]:
+    """Keys of steps ("start:server,nginx", "free_disk") as pairs of what was done and to whom."""
+    pairs: set[tuple[str, str]] = set()
+    for entry in entries:
+        do, _, services = entry.partition(":")
+        pairs.update((do, name) for name in services.split(",")) if services else pairs.add((do, ""))
+    return frozenset(pairs)

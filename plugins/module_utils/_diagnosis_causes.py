@@ -1,0 +1,238 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The table of causes. A new cause is one function and one entry, at the place where its root lies."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _diagnosis_host
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import human_seconds
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import (
+    FRESH_STARTS,
+    Finding,
+    View,
+    endpoint_words,
+    is_good,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import how_it_ended, listed
+
+Service = dict[str, Any]
+
+# A run that ends this early did not get to its work; a service that runs longer fails for another reason than its start.
+SHORT_RUN = 30.0
+# A process without a health check that lasted this long has come up.
+COME_UP = 10.0
+
+
+def paused(view: View, service: Service) -> Finding | None:
+    if service["state"] != "paused":
+        return None
+    name = service["name"]
+    if service["paused_by_us"]:
+        return Finding(
+            "paused", name, f"{name} left paused by an interrupted archive of its log", do="unpause", reason="the pause is our own"
+        )
+    found = Finding("paused", name, f"{name} is paused (docker pause), and not by this tool", confirm=f"unpause:{name}")
+    found.reason = "somebody may have frozen it on purpose, to keep evidence or data"
+    if found.confirm in view.site.confirm:
+        found.do = "unpause"
+    return found
+
+
+def stopped_processes(view: View, service: Service) -> Finding | None:
+    halted = service["stopped_processes"]
+    if service["state"] != "running" or not halted:
+        return None
+    name = service["name"]
+    who = listed([f"{one['command']} (pid {one['pid']})" for one in halted[:3]])
+    found = Finding("stopped-process", name, f"{name} halted by a signal (SIGSTOP): {who}", pids=[one["pid"] for one in halted])
+    if view.tried(name, "resume"):
+        found.escalate = f"{name} was told to go on in this run and is halted again: somebody or something keeps stopping it."
+    else:
+        found.do = "resume"
+        found.reason = "it goes on where it stopped, nothing is lost"
+    return found
+
+
+def job_failed(view: View, service: Service) -> Finding | None:
+    if not service["job"] or service["state"] not in ("exited", "dead") or service["exit_code"] == 0:
+        return None
+    return Finding(
+        "job-failed",
+        service["name"],
+        how_it_ended(service),
+        escalate=f"{service['name']} is a job others wait for; it is not repeated for you, because it may have been half done.",
+        log=service["log"],
+    )
+
+
+def crash_loop(view: View, service: Service) -> Finding | None:
+    """It ends right after each start. A container that was killed once, or came back with the host, is none of these."""
+    name, count = service["name"], service["restart_count"] or 0
+    if service["state"] in ("exited", "dead", "created") and view.tried(name, *FRESH_STARTS):
+        why = f": {service['error']}" if service["error"] else ""
+        return _hopeless_loop(service, f"{how_it_ended(service)}, right after it was started{why}")
+    if service["state"] != "restarting":
+        return None
+    ran = view.ran_for(service)
+    failed = service["exit_code"] not in (0, None)
+    if (failed and count >= 2 and (ran is None or ran <= SHORT_RUN)) or (count >= 3 and (ran is None or ran <= 4 * SHORT_RUN)):
+        lasted = f" {human_seconds(ran)} after each start" if ran is not None and ran >= 1 else " right after each start"
+        return _hopeless_loop(service, f"{name} exits with {service['exit_code']}{lasted} ({count} restarts)")
+    if view.site.patience_over:
+        return _hopeless_loop(service, f"{name} does not stay up ({count} restarts): {how_it_ended(service)}")
+    return Finding("restarting", name, how_it_ended(service), wait_for="Docker's own restart of it")
+
+
+def _hopeless_loop(service: Service, sentence: str) -> Finding:
+    return Finding(
+        "crash-loop",
+        service["name"],
+        sentence,
+        escalate=f"{service['name']} ends by itself, so starting it again mends nothing; its last lines say why.",
+        log=service["log"],
+    )
+
+
+def container_missing(view: View, service: Service) -> Finding | None:
+    name, wanted, there = service["name"], service["wanted_containers"], len(service["containers"])
+    if service["state"] != "missing" and (service["state"] != "running" or there >= wanted):
+        return None
+    gone = f"{name} has no container" if not there else f"{name} has {there} of {wanted} containers"
+    if service["image_present"] is False:
+        where = f"; a release in {view.site.release_dir} may hold it" if view.site.release_dir else ""
+        return Finding(
+            "image-missing",
+            name,
+            f"{gone}, and its image {service['image']} is not on this host",
+            escalate=f"Load the image {service['image']} (`docker load`){where}; nothing is built or pulled for you in an outage.",
+        )
+    if view.tried(name, "create"):
+        return Finding("container-missing", name, gone, escalate=f"{name} was created in this run and is gone again.")
+    return Finding("container-missing", name, gone, do="create", reason=f"its image {service['image']} is here")
+
+
+def exited(view: View, service: Service) -> Finding | None:
+    if service["state"] not in ("exited", "dead", "created") or service["job"]:
+        return None
+    name = service["name"]
+    if service["state"] == "created":
+        why = f": {service['error']}" if service["error"] else ""
+        return Finding("exited", name, f"{name} was created but never started{why}", do="start", reason="it is not running")
+    found = Finding("exited", name, how_it_ended(service), do="start", reason="it is not running", log=service["log"])
+    if service["out_of_memory"]["claimed"]:
+        found.cause = "out-of-memory"
+        found.evidence.append(service["out_of_memory"]["evidence"])
+    return found
+
+
+def starting(view: View, service: Service) -> Finding | None:
+    if service["state"] != "running" or service["health"] != "starting":
+        return None
+    name, up = service["name"], view.seconds_since(service["started_at"]) or 0.0
+    found = Finding("starting", name, f"{name} started {human_seconds(up)} ago and is not healthy yet", symptom=True)
+    if view.site.patience_over:
+        found.escalate = f"{name} does not become healthy; its health check says: {service['probe_output'] or 'nothing'}"
+        found.log = service["log"]
+    else:
+        within = f" (up to {human_seconds(service['start_period'])} are planned)" if service["start_period"] else ""
+        found.wait_for = f"its health check{within}"
+    return found
+
+
+def unhealthy(view: View, service: Service) -> Finding | None:
+    if service["state"] != "running" or service["health"] != "unhealthy":
+        return None
+    name = service["name"]
+    found = Finding("unhealthy", name, f"{name} runs but is unhealthy", symptom=True, log=service["log"])
+    if service["probe_output"]:
+        found.evidence.append(f"health check: {service['probe_output'].splitlines()[-1]}")
+    endpoint = view.endpoint_of(name)
+    if endpoint is not None and not is_good(endpoint):
+        found.sentence = f"{name} runs but does not serve ({_answer(endpoint)})"
+    return _restart_once(view, service, found, "its health check fails")
+
+
+def not_serving(view: View, service: Service) -> Finding | None:
+    """Docker sees nothing wrong, users do."""
+    endpoint = view.endpoint_of(service["name"])
+    if service["state"] != "running" or endpoint is None or is_good(endpoint):
+        return None
+    name = service["name"]
+    found = Finding("not-serving", name, f"{name} runs but does not serve ({_answer(endpoint)})", symptom=True, log=service["log"])
+    if endpoint["error"] == "tls":
+        found.cause, found.symptom = "certificate", False
+        found.escalate = f"The certificate of {endpoint['url']} is refused ({endpoint['detail']}): renew it, then reload {name}; nothing is restarted."
+    elif endpoint["status"] is not None and endpoint["status"] < 500:
+        found.cause = "wrong-answer"
+        found.escalate = f"{endpoint['url']} answers {endpoint['status']}: is the path right? Set marketplace_health_url and marketplace_public_url."
+    elif endpoint["error"] in ("refused", "unreachable", "unresolved") and service["health"] == "healthy":
+        found.cause = "port-dead"
+        found.escalate = (
+            f"{name} is healthy inside, but {endpoint['url']} is {endpoint['error']} from the host: "
+            f"the published port is dead. Look at `docker port {service['container_name']}` and the firewall; a restart is no cure for that."
+        )
+    else:
+        up = view.seconds_since(service["started_at"])
+        if up is not None and up < max(COME_UP, service["start_period"] or 0) and not view.site.patience_over:
+            found.wait_for = f"its first answer (started {human_seconds(up)} ago)"
+            return found
+        return _restart_once(view, service, found, "users get no answer from it")
+    return found
+
+
+def _answer(endpoint: dict[str, Any]) -> str:
+    return endpoint_words(endpoint)
+
+
+def _restart_once(view: View, service: Service, found: Finding, reason: str) -> Finding:
+    name = service["name"]
+    if view.tried(name, *FRESH_STARTS):
+        up = view.seconds_since(service["started_at"])
+        if up is not None and up < max(COME_UP, service["start_period"] or 0) and not view.site.patience_over:
+            found.wait_for = "what was just done to it to show"
+        else:
+            found.escalate = f"{name} was started afresh in this run and still does not serve: another restart mends nothing."
+    elif view.is_settling(name) and not view.site.patience_over:
+        found.wait_for = "what was just done to show in its health check"
+    else:
+        found.do = "restart"
+        found.reason = reason
+    return found
+
+
+def coming_up(view: View, service: Service) -> Finding | None:
+    """Without a health check only time shows that a service which kept falling stays up."""
+    up = view.seconds_since(service["started_at"])
+    if service["state"] != "running" or service["health"] != "none" or not service["restart_count"] or view.site.patience_over:
+        return None
+    if up is None or up >= COME_UP:
+        return None
+    count = service["restart_count"]
+    return Finding("restarting", service["name"], f"{service['name']} was restarted by Docker ({count} times)", wait_for="it to stay up")
+
+
+HOST_CAUSES: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    _diagnosis_host.disk_full,
+    _diagnosis_host.inodes_exhausted,
+    _diagnosis_host.docker_stopped,
+    _diagnosis_host.docker_hung,
+)
+
+# For each service the first one that applies is its cause.
+SERVICE_CAUSES: tuple[Callable[[View, Service], "Finding | None"], ...] = (
+    paused,
+    stopped_processes,
+    job_failed,
+    crash_loop,
+    container_missing,
+    exited,
+    starting,
+    unhealthy,
+    not_serving,
+    coming_up,
+)

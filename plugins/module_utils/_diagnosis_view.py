@@ -1,0 +1,160 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""What compose_info found, with the questions that causes ask of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
+
+# After these a service is as fresh as it gets: doing it again in the same run helps nobody.
+FRESH_STARTS = ("start", "create", "restart")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the site is called, what it allows, and what this run has already done."""
+
+    server_service: str
+    database_service: str = ""
+    proxy_service: str = ""
+    health_url: str = ""
+    public_url: str = ""
+    disk_critical: float = 90.0
+    log_minimum_bytes: int = 50 * 1024 * 1024
+    release_dir: str = ""
+    confirm: frozenset[str] = frozenset()
+    tried: frozenset[tuple[str, str]] = frozenset()
+    patience_over: bool = False
+    acted_at: float | None = None
+
+
+@dataclass
+class Finding:
+    """One cause, with what follows from it: a step, a wait, a question to a person, or an escalation."""
+
+    cause: str
+    service: str | None
+    sentence: str
+    evidence: list[str] = field(default_factory=list)
+    do: str | None = None
+    reason: str = ""
+    pids: list[int] = field(default_factory=list)
+    gain_bytes: int | None = None
+    confirm: str | None = None
+    wait_for: str | None = None
+    escalate: str | None = None
+    log: list[str] = field(default_factory=list)
+    # A symptom may be the consequence of something deeper; a service that is down is down in its own right.
+    symptom: bool = False
+    consequence_of: str | None = None
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self.escalate is not None or (self.confirm is not None and self.do is None)
+
+
+class View:
+    """One look at the site, readable."""
+
+    def __init__(self, compose: dict[str, Any], site: Site) -> None:
+        self.site = site
+        self.clock: float = compose["clock"]
+        self.daemon: dict[str, Any] = compose["daemon"]
+        self.disk: list[dict[str, Any]] = compose["disk"]
+        self.reclaimable: dict[str, Any] = compose.get("reclaimable") or {}
+        self.services: dict[str, dict[str, Any]] = {one["name"]: one for one in compose["services"]}
+        self.endpoints: dict[str, dict[str, Any]] = {one["url"]: one for one in compose["endpoints"]}
+        self._needs = {name: self._direct_needs(one) for name, one in self.services.items()}
+        self.order = self._in_dependency_order()
+
+    def _direct_needs(self, service: dict[str, Any]) -> list[str]:
+        needs = [name for name in service["depends_on"] if name in self.services]
+        # Compose files often leave out what the site's own names already say.
+        implied = {self.site.proxy_service: self.site.server_service, self.site.server_service: self.site.database_service}
+        extra = implied.get(service["name"])
+        if extra and extra in self.services and extra != service["name"] and extra not in needs:
+            needs.append(extra)
+        return needs
+
+    def _in_dependency_order(self) -> list[str]:
+        order: list[str] = []
+        seen: set[str] = set()
+
+        def visit(name: str) -> None:
+            if name in seen:
+                return  # also ends a circle, which Compose itself would refuse
+            seen.add(name)
+            for need in sorted(self._needs[name]):
+                visit(need)
+            order.append(name)
+
+        for name in sorted(self.services):
+            visit(name)
+        return order
+
+    def upstream(self, name: str) -> list[str]:
+        """All that a service needs, directly or not, the deepest first."""
+        found: set[str] = set()
+        waiting = list(self._needs.get(name, []))
+        while waiting:
+            need = waiting.pop()
+            if need not in found and need != name:
+                found.add(need)
+                waiting.extend(self._needs[need])
+        return [one for one in self.order if one in found]
+
+    def endpoint_of(self, name: str) -> dict[str, Any] | None:
+        """The endpoint that shows whether a service serves."""
+        if name == self.site.server_service:
+            return self.endpoints.get(self.site.health_url)
+        if name == self.site.proxy_service:
+            return self.endpoints.get(self.site.public_url)
+        return None
+
+    def seconds_since(self, stamp: str | None) -> float | None:
+        at = epoch(stamp)
+        return None if at is None else max(0.0, self.clock - at)
+
+    def ran_for(self, service: dict[str, Any]) -> float | None:
+        """How long the last finished run of a service lasted."""
+        started, finished = epoch(service["started_at"]), epoch(service["finished_at"])
+        return finished - started if started is not None and finished is not None and finished >= started else None
+
+    def tried(self, service: str, *what: str) -> bool:
+        return any((do, service) in self.site.tried for do in what)
+
+    def tried_on_host(self, do: str) -> bool:
+        return (do, "") in self.site.tried
+
+    def is_settling(self, name: str) -> bool:
+        """Whether the last verdict on a service may be older than the repair of it, or of something that it needs."""
+        service = self.services[name]
+        # Two of its own health checks; or the ten seconds for which nginx remembers a dead upstream, and a little.
+        grace = max(12.0, 2 * (service["health_interval"] or 0) + 5)
+        acted = self.site.acted_at
+        if acted is not None and self.clock - acted < grace:
+            return True
+        if acted is None and self.tried(name, "resume", "unpause"):
+            return True
+        ages = [self.seconds_since(self.services[need]["started_at"]) for need in self.upstream(name)]
+        own = self.seconds_since(service["started_at"])
+        return any(age is not None and age < grace and (own is None or age < own) for age in ages)
+
+
+def endpoint_words(endpoint: dict[str, Any]) -> str:
+    """GET http://127.0.0.1:8080/api/health: 503"""
+    if endpoint["status"] is not None:
+        return f"GET {endpoint['url']}: {endpoint['status']}"
+    words = {"refused": "connection refused", "timeout": f"no answer within {endpoint['seconds']:.0f} s", "tls": "TLS failed"}
+    said = words.get(endpoint["error"], str(endpoint["error"]))
+    return f"GET {endpoint['url']}: {said}"
+
+
+def is_good(endpoint: dict[str, Any]) -> bool:
+    return endpoint["status"] is not None and 200 <= endpoint["status"] < 400
