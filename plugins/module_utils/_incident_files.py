@@ -1,0 +1,141 @@
+# Copyright (c) 2026 Monero Marketplace Operations
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small durable files, and the words for what can go wrong with them.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import stat
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, Iterator
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+POLL_SECONDS = 0.05
+
+
+class IncidentError(Exception):
+    """One sentence for a person; the modules fail with it."""
+
+
+def sentence_for(problem: OSError) -> str:
+    """What an operating system error means for whoever reads it at night."""
+    where = problem.filename or "a file"
+    if problem.errno == errno.ENOSPC:
+        return f"No space is left for {where}: free some there (df -h {where}), then run the same command again."
+    if problem.errno == errno.EDQUOT:
+        return f"The quota for {where} is used up: free some there, then run the same command again."
+    if problem.errno in (errno.EACCES, errno.EPERM):
+        return f"No permission for {where}: this needs its owner (on a marketplace host root: set ansible_become in the inventory)."
+    if problem.errno == errno.EROFS:
+        return f"The file system of {where} is read-only: remount it or choose another folder, then run the same command again."
+    return f"Cannot use {where}: {problem.strerror or problem}."
+
+
+def private_directory(path: str) -> None:
+    """Make sure that path is a real folder of ours which nobody else can enter."""
+    os.makedirs(path, mode=PRIVATE_DIRECTORY, exist_ok=True)
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise IncidentError(f"{path} is not a folder: move it away, then run the same command again.")
+    if found.st_uid != os.geteuid():
+        raise IncidentError(f"{path} belongs to user id {found.st_uid}, not to us ({os.geteuid()}): give it back with chown.")
+    if stat.S_IMODE(found.st_mode) != PRIVATE_DIRECTORY:
+        os.chmod(path, PRIVATE_DIRECTORY)
+
+
+def sync_directory(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_all(handle: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(handle, content):]
+
+
+def write_json(path: str, value: Any) -> None:
+    """Replace path in one step: a reader sees the old file or the new one, also after a power cut."""
+    folder = os.path.dirname(path)
+    content = (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
+    handle, draft = tempfile.mkstemp(prefix=".", suffix=".new", dir=folder)
+    try:
+        try:
+            os.fchmod(handle, PRIVATE_FILE)
+            write_all(handle, content)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.rename(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+    sync_directory(folder)
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    """The object in path, None without the file; ValueError when it is something else."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, encoding="utf-8") as source:
+        found = json.load(source)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no object")
+    return found
+
+
+def try_lock(path: str) -> int | None:
+    """An open file with the lock on path, or None when somebody else has it. Closing it gives it back."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+@contextmanager
+def locked(path: str, seconds: float) -> Iterator[int]:
+    """Hold the lock on path; give up with a sentence when it stays taken."""
+    deadline = time.monotonic() + seconds
+    handle = try_lock(path)
+    while handle is None:
+        if time.monotonic() >= deadline:
+            raise IncidentError(f"{path} has been locked by another process for {seconds:.0f} s: find it with fuser -v {path}.")
+        time.sleep(POLL_SECONDS)
+        handle = try_lock(path)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def utc(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch_of(text: str) -> float:
+    """The time that utc() wrote; ValueError for anything else."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+
+
+def clean(text: str, longest: int = 4000) -> str:
+    """Text from outside without what could drive a terminal or break a line."""
+    words = "".join(letter if letter.isprintable() else " " for letter in text)
+    return words if len(words) <= longest else words[: longest - 1] + "…"
