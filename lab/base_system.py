@@ -5,10 +5,9 @@
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
-from lab.content import digest
+from lab.content import digest, temporary_folder
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.shell import reason, run
@@ -61,8 +60,7 @@ def _certificates() -> list[Path]:
 
 def build_base(engine: Engine, tag: str) -> None:
     """Make the base image: pulled where a registry answers, else put together from packages."""
-    with tempfile.TemporaryDirectory() as name:
-        context = Path(name)
+    with temporary_folder() as context:
         _machine_files(context / "machine")
         raw = _pulled(engine) or _bootstrapped(engine, context)
         (context / "Dockerfile").write_text(RECIPE)
@@ -94,9 +92,7 @@ def _machine_files(root: Path) -> None:
 
 def _pulled(engine: Engine) -> str | None:
     image = f"debian:{SUITE}-slim"
-    pulled = run(
-        ["timeout", str(PULL_SECONDS), "docker", "pull", "--quiet", image], check=False, env=engine.environment()
-    )
+    pulled = run(["timeout", str(PULL_SECONDS), "docker", "pull", "--quiet", image], check=False, env=engine.environment())
     return image if pulled.returncode == 0 else None
 
 

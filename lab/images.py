@@ -3,14 +3,13 @@
 """The three images of the lab, each named by the content it was made from and kept as a file for an empty engine."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.base_system import base_key, build, build_base
 from lab.compose_plugin import WHEEL_HASH, compose_binary
-from lab.content import digest, ignored
+from lab.content import digest, ignored, temporary_folder
 from lab.engine import Engine
 from lab.places import HOST, STACK, cache
 from lab.progress import stage
@@ -99,8 +98,8 @@ def _ensure(engine: Engine, image: Image, make: Callable[[], None]) -> None:
 
 
 def _build_host(engine: Engine, image: Image, base: Image) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        context = Path(name) / "host"
+    with temporary_folder() as folder:
+        context = folder / "host"
         shutil.copytree(HOST, context, ignore=lambda _, names: [entry for entry in names if ignored(Path(entry))])
         shutil.copy(compose_binary(engine), context / "docker-compose")
         build(engine, context, image.tag, {"BASE": base.tag})
@@ -108,9 +107,9 @@ def _build_host(engine: Engine, image: Image, base: Image) -> None:
 
 def _build_stack(engine: Engine, image: Image, base: Image) -> None:
     engine.docker(["tag", base.tag, "marketplace-lab/base"])
-    with tempfile.TemporaryDirectory() as name:
-        shutil.copy(STACK / "Dockerfile", name)
-        build(engine, Path(name), image.tag, {})
+    with temporary_folder() as folder:
+        shutil.copy(STACK / "Dockerfile", folder)
+        build(engine, folder, image.tag, {})
 
 
 def _forget_older(engine: Engine, image: Image, keep: int = 2) -> None:

@@ -31,7 +31,7 @@ def up(name: str) -> Lab:
         # Within the lock nobody builds the same twice, nor stops the engine before this lab counts as one.
         with locked("cache", "another script/lab builds what this one needs too"):
             engine = _engine()
-            existing = _existing(name, engine)
+            existing = _existing(name)
             seed = seed_folder() if existing else _prepare(name, engine)
         lab = existing or _boot(name, engine, seed)
         with stage("health endpoint answers"):
@@ -50,7 +50,7 @@ def _engine() -> Engine:
     return engine
 
 
-def _existing(name: str, engine: Engine) -> Lab | None:
+def _existing(name: str) -> Lab | None:
     """The lab if it was completed once and can go on; after a reboot of the machine it is only stopped."""
     if not (labs() / name / "state.json").exists():
         return None

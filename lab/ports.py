@@ -5,6 +5,7 @@
 import json
 import socket
 
+from lab.errors import LabError
 from lab.host_container import INSIDE_PORTS
 from lab.places import labs
 
@@ -20,7 +21,10 @@ def free_ports() -> dict[str, int]:
         ports = {name: first + offset for offset, name in enumerate(INSIDE_PORTS)}
         if planned.isdisjoint(ports.values()) and all(map(_is_free, ports.values())):
             return ports
-    raise OSError(f"no free block of ports between {FIRST} and {FIRST + BLOCK * BLOCKS}")
+    raise LabError(
+        f"No {len(INSIDE_PORTS)} neighbouring ports are free between {FIRST} and {FIRST + BLOCK * BLOCKS}: "
+        "take a lab down, `script/lab status` lists them."
+    )
 
 
 def _is_free(port: int) -> bool:

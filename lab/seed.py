@@ -38,9 +38,7 @@ def seed_folder() -> Path:
 
 def escrow_archive() -> Path:
     """Chain and wallets, which take long to make and stay good when other things change."""
-    key = digest(
-        images.stack_image().key, STACK / "monerod", PROJECT / "lab/escrow_wallets.py", project.WALLET_NAME
-    )
+    key = digest(images.stack_image().key, STACK / "monerod", PROJECT / "lab/escrow_wallets.py", project.WALLET_NAME)
     return cache() / "escrow" / f"{key}.tar"
 
 
@@ -99,9 +97,8 @@ def _make(container: HostContainer, host: images.Image, stack: images.Image) -> 
     _make_folders(container)
     archive = escrow_archive()
     if archive.exists():
-        with stage("seed: chain and wallets from the cache"):
-            with archive.open("rb") as file:
-                container.run(["tar", "-C", "/data", "-x"], stdin=file)
+        with stage("seed: chain and wallets from the cache"), archive.open("rb") as file:
+            container.run(["tar", "-C", "/data", "-x"], stdin=file)
     else:
         with stage("seed: chain and a funded 2-of-3 escrow") as remark:
             remark(_make_escrow(container, archive))
@@ -153,9 +150,7 @@ def _address(container: HostContainer, service: str) -> str:
 def _stop(container: HostContainer) -> None:
     container.stop_engine()
     # A lab begins without the history of the seed: no old log lines, no hole in the metrics.
-    container.run(
-        ["sh", "-c", "truncate -s 0 /var/lib/docker/containers/*/*-json.log; rm -rf /data/prometheus/*"]
-    )
+    container.run(["sh", "-c", "truncate -s 0 /var/lib/docker/containers/*/*-json.log; rm -rf /data/prometheus/*"])
     container.engine.docker(["stop", "--time", "30", container.name])
     filesystems.unmount(container.folder, trim=True)
 

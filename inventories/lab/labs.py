@@ -54,9 +54,10 @@ def inventory() -> dict:
 def main() -> None:
     """Answer --list and --host NAME."""
     if sys.argv[1:2] == ["--host"]:
-        print(json.dumps(inventory()["_meta"]["hostvars"].get(sys.argv[2], {})))
+        answer = inventory()["_meta"]["hostvars"].get(sys.argv[2], {})
     else:
-        print(json.dumps(inventory(), indent=2))
+        answer = inventory()
+    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
 
 
 if __name__ == "__main__":
