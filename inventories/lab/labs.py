@@ -53,10 +53,9 @@ def inventory() -> dict:
 
 def main() -> None:
     """Answer --list and --host NAME."""
-    if sys.argv[1:2] == ["--host"]:
-        answer = inventory()["_meta"]["hostvars"].get(sys.argv[2], {})
-    else:
-        answer = inventory()
+    everything = inventory()
+    one = sys.argv[2] if sys.argv[1:2] == ["--host"] else None
+    answer = everything["_meta"]["hostvars"].get(one, {}) if one else everything
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
 
 
