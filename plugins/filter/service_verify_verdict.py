@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: service_verify_verdict
+short_description: Judge whether a service is proven to be back
+version_added: 0.1.0
+author: Monero Marketplace Operations (@monero-marketplace)
+description:
+  - Takes what M(monero_marketplace.incident.http_probe) and M(monero_marketplace.incident.prometheus_query) found after a repair.
+  - What could not be measured is said to be unproven; it is neither good nor zero.
+  - The queries named C(requests) and C(errors) must count only what came after the repair.
+positional: prometheus
+options:
+  _input:
+    description: One result of M(monero_marketplace.incident.http_probe), or several.
+    type: raw
+    required: true
+  prometheus:
+    description: The result of M(monero_marketplace.incident.prometheus_query), or nothing where the site has no Prometheus.
+    type: dict
+  error_ratio_limit:
+    description: The share of errors above which the service counts as failed.
+    type: float
+    default: 0.05
+  minimum_requests:
+    description: With fewer requests than this the share of errors is not measurable yet.
+    type: int
+    default: 20
+seealso:
+  - module: monero_marketplace.incident.http_probe
+  - module: monero_marketplace.incident.prometheus_query
+"""
+
+EXAMPLES = r"""
+- name: Judge
+  ansible.builtin.set_fact:
+    verdict: "{{ shop | monero_marketplace.incident.service_verify_verdict(told, error_ratio_limit=0.01) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(verdict) is V(failed) (something is seen to be wrong), V(proven) (everything is seen to be right) or V(unproven).
+    - C(sentences), what there is to say about the endpoint, the wallets and the share of errors.
+    - C(endpoint) with C(good) and C(first_good).
+    - C(error_ratio) with C(state) (V(ok), V(too_high), V(not_measurable) or V(unknown)), C(value), C(requests) and C(errors).
+    - C(wallets), which are not asked yet.
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _prometheus_proof
+
+
+def service_verify_verdict(
+    probes: dict[str, Any] | list[dict[str, Any]],
+    prometheus: dict[str, Any] | None = None,
+    error_ratio_limit: float = 0.05,
+    minimum_requests: int = 20,
+) -> dict[str, Any]:
+    each = [probes] if isinstance(probes, dict) else list(probes)
+    if not all(isinstance(one, dict) and "good" in one and "sentence" in one for one in each):
+        raise AnsibleFilterError("service_verify_verdict needs what monero_marketplace.incident.http_probe returned, one or a list.")
+    return _prometheus_proof.verdict(
+        each, prometheus or None, error_ratio_limit=float(error_ratio_limit), minimum_requests=int(minimum_requests)
+    )
+
+
+class FilterModule:
+    """Whether a service is proven to be back."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"service_verify_verdict": service_verify_verdict}

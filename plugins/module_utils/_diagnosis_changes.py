@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""What a repair did, measured by container ids, start times and states before and after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+
+# Free space moves by itself; only more than this is somebody's doing.
+WORTH_SAYING = 16 * 1024 * 1024
+
+_WORDS = ("created", "recreated", "started", "restarted", "unpaused", "resumed")
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The difference between two looks, as lists of services and as sentences."""
+    found: dict[str, list[str]] = {word: [] for word in (*_WORDS, "lost", "untouched_services")}
+    earlier = {one["name"]: one for one in before["services"]}
+    started_docker = before["daemon"]["state"] != "running" and after["daemon"]["state"] == "running"
+    for service in after["services"]:
+        word = _change(earlier.get(service["name"]), service, before["clock"])
+        if word is not None:
+            found[word].append(service["name"])
+    freed = _freed(before, after)
+    did = ["started Docker"] if started_docker else []
+    did += [f"freed {human_bytes(freed)} on {after['disk'][0]['path']}"] if freed else []
+    did += [f"{word} {listed(found[word])}" for word in _WORDS if found[word]]
+    return {
+        "did": did,
+        "docker_started": started_docker,
+        **found,
+        "untouched": len(found["untouched_services"]),
+        "freed_bytes": freed,
+        "changed": bool(did),
+    }
+
+
+def _change(before: dict[str, Any] | None, after: dict[str, Any], looked_at: float) -> str | None:
+    if before is None or after["state"] is None:
+        return None
+    if before["state"] is None:
+        # The daemon was down, so no container ran that has not been started since.
+        started = epoch(after["started_at"])
+        return "started" if after["state"] == "running" and started is not None and started >= looked_at else None
+    old = {one["container_id"]: one for one in before["containers"]}
+    new = {one["container_id"]: one for one in after["containers"]}
+    if set(new) - set(old):
+        return "recreated" if set(old) - set(new) else "created"
+    if set(old) - set(new):
+        return "lost"
+    words = {_container_change(old[each], new[each]) for each in new}
+    if words <= {None}:
+        halted = {one["pid"] for one in before["stopped_processes"]} - {one["pid"] for one in after["stopped_processes"]}
+        return "resumed" if halted else "untouched_services"
+    return next(word for word in ("restarted", "started", "unpaused", "lost") if word in words)
+
+
+def _container_change(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    if after["state"] == "running" and before["started_at"] != after["started_at"]:
+        return "restarted" if before["state"] in ("running", "paused") else "started"
+    if before["state"] == "paused" and after["state"] == "running":
+        return "unpaused"
+    if before["state"] == "running" and after["state"] != "running":
+        return "lost"
+    return None
+
+
+def _freed(before: dict[str, Any], after: dict[str, Any]) -> int:
+    old, new = before["disk"][0]["available_bytes"], after["disk"][0]["available_bytes"]
+    if old is None or new is None or before["disk"][0]["mount"] != after["disk"][0]["mount"]:
+        return 0
+    return int(new - old) if new - old >= WORTH_SAYING else 0

@@ -1,0 +1,131 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""What endpoint and metrics prove after a repair. "Unproven" is never "ok", and never zero per cent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def verdict(
+    probes: list[dict[str, Any]],
+    prometheus: dict[str, Any] | None,
+    *,
+    error_ratio_limit: float,
+    minimum_requests: int,
+) -> dict[str, Any]:
+    """failed: something was seen to be wrong. proven: all was seen to be right. unproven: neither."""
+    endpoint = {
+        "good": bool(probes) and all(one["good"] for one in probes),
+        "sentences": [one["sentence"] for one in probes] or ["endpoint not asked"],
+        "first_good": min((one["first_good"] for one in probes if one.get("first_good") is not None), default=None),
+    }
+    ratio = error_ratio(prometheus, error_ratio_limit, minimum_requests)
+    if (probes and not endpoint["good"]) or ratio["state"] == "too_high":
+        word = "failed"
+    elif endpoint["good"] and ratio["state"] == "ok":
+        word = "proven"
+    else:
+        word = "unproven"
+    wallets = {"state": "not asked", "sentence": "wallets not asked"}
+    return {
+        "verdict": word,
+        "sentences": [*endpoint["sentences"], wallets["sentence"], ratio["sentence"]],
+        "endpoint": endpoint,
+        "error_ratio": ratio,
+        "wallets": wallets,
+    }
+
+
+def error_ratio(prometheus: dict[str, Any] | None, limit: float, minimum: int) -> dict[str, Any]:
+    """state: ok, too_high, not_measurable (too little traffic since the repair) or unknown (nobody could tell)."""
+    found: dict[str, Any] = {"state": "unknown", "value": None, "requests": None, "errors": None, "sentence": ""}
+    if not prometheus:
+        found["sentence"] = "error ratio unproven (no Prometheus named)"
+        return found
+    if not prometheus.get("answered"):
+        found["sentence"] = f"error ratio unproven ({prometheus.get('problem') or 'Prometheus does not answer'})"
+        return found
+    results = prometheus.get("results") or {}
+    for name in ("requests", "errors"):
+        result = results.get(name)
+        if result is None or result.get("problem"):
+            why = (result or {}).get("problem") or "not asked"
+            found["sentence"] = f"error ratio unproven ({name}: {why})"
+            return found
+    requests, errors = _total(results["requests"]), _total(results["errors"])
+    if requests is None:
+        found.update(state="not_measurable", sentence="error ratio not measurable yet (no requests counted)")
+        return found
+    # A counter of errors comes into being with the first error; that of requests has shown that Prometheus counts.
+    errors = errors or 0.0
+    found.update(requests=round(requests), errors=round(errors))
+    if round(requests) < minimum:
+        found.update(state="not_measurable", sentence=f"error ratio not measurable yet ({_count(requests)})")
+        return found
+    value = errors / requests
+    found.update(value=value, state="too_high" if value > limit else "ok")
+    above = f", above the limit of {limit:.1%}".replace("%", " %") if value > limit else ""
+    found["sentence"] = f"error ratio {100 * value:.1f} % ({_count(requests)}{above})"
+    return found
+
+
+def _count(requests: float) -> str:
+    return f"{round(requests):,} request{'' if round(requests) == 1 else 's'}"
+
+
+def _total(result: dict[str, Any]) -> float | None:
+    values = [one["value"] for one in result["samples"]]
+    if not values or not all(isinstance(value, (int, float)) for value in values):
+        return None
+    return float(sum(values))
+
+
+def outage_window(series: list[Any], now: float, *, since: float | None = None, step: float | None = None) -> dict[str, Any]:
+    """The last stretch of bad samples of a probe. Of several series the one that was down longest speaks."""
+    each = [_window(_points(one), now, since, step) for one in series]
+    if not each:
+        return _nothing(complete=False)
+    return max(each, key=lambda one: (one["first_bad"] is not None, one["down_seconds"] or 0, not one["complete"]))
+
+
+def _nothing(complete: bool) -> dict[str, Any]:
+    return {"first_bad": None, "recovered": None, "down_seconds": None, "complete": complete}
+
+
+def _points(one: Any) -> list[tuple[float, float]]:
+    pairs = one["points"] if isinstance(one, dict) else one
+    # NaN arrives as text: a sample that says nothing, like one that is missing.
+    return sorted((float(at), float(value)) for at, value in pairs if isinstance(value, (int, float)))
+
+
+def _window(points: list[tuple[float, float]], now: float, since: float | None, step: float | None) -> dict[str, Any]:
+    if len(points) < 2:
+        return _nothing(complete=False)
+    usual = step or _median([later[0] - earlier[0] for earlier, later in zip(points, points[1:])])
+    longest = max(2.5 * usual, usual + 2)
+    bad = [number for number, (_at, value) in enumerate(points) if value < 1]
+    if not bad or (since is not None and bad[-1] + 1 < len(points) and points[bad[-1] + 1][0] < since):
+        # No customer was seen to be hit; but nobody looked while samples are missing.
+        times = [at for at, _value in points if since is None or at >= since - longest] + [now]
+        return _nothing(complete=all(later - earlier <= longest for earlier, later in zip(times, times[1:])))
+    last = first = bad[-1]
+    while first > 0 and points[first - 1][1] < 1:
+        first -= 1
+    recovered = points[last + 1][0] if last + 1 < len(points) else None
+    seen = points[max(first - 1, 0) : last + 2]
+    whole = first > 0 and recovered is not None and all(later[0] - earlier[0] <= longest for earlier, later in zip(seen, seen[1:]))
+    began = points[first][0]
+    return {
+        "first_bad": began,
+        "recovered": recovered,
+        "down_seconds": round((recovered if recovered is not None else now) - began, 1),
+        "complete": whole,
+    }
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
