@@ -1,0 +1,82 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""What role incident is told about a look, a plan and what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Where a person goes on when a restart is no cure. Playbook 5 is the handbook's answer to what stays down.
+NEXT = {
+    "crash-loop": "docs/rollback.md",
+    "image-missing": "docs/rollback.md",
+    "job-failed": "docs/rollback.md",
+    "docker-hung": "docs/outage.md",
+    "disk-full": "docs/outage.md",
+    "inodes-exhausted": "docs/outage.md",
+    "certificate": "docs/outage.md",
+    "port-dead": "docs/outage.md",
+    "wrong-answer": "docs/outage.md",
+    "endpoint-down": "docs/outage.md",
+}
+STAYS_DOWN = "docs/data_corruption.md"
+
+
+def report(
+    first: dict[str, Any],
+    last: dict[str, Any],
+    changes: dict[str, Any],
+    kept: list[dict[str, Any]],
+    problems: list[str],
+    disk: list[dict[str, Any]],
+    disk_warning: float,
+) -> dict[str, Any]:
+    """The findings of a run, in sentences."""
+    escalate = [{"sentence": one["sentence"]} for one in last["escalate"]]
+    if not last["settled"]:
+        escalate += [{"sentence": problem} for problem in problems]
+    return {
+        "settled": last["settled"],
+        "causes": _causes(first, last),
+        "plan": _plan(first),
+        "confirm": last["confirm"],
+        "escalate": escalate,
+        "did": changes["did"],
+        "untouched": changes["untouched"],
+        "kept": [f"{one['service']} {one['path']} sha256 {one['sha256'][:12]}" for one in kept],
+        "risk": _risks(disk, disk_warning),
+        "next": list(dict.fromkeys(f"read {NEXT.get(one['cause'], STAYS_DOWN)}" for one in last["escalate"])),
+        "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},
+        "page": "Incident Commander",
+    }
+
+
+def _causes(first: dict[str, Any], last: dict[str, Any]) -> list[str]:
+    """Roots only: what is down because of something else says nothing new."""
+    roots = [one for one in first["causes"] + last["causes"] if not one.get("consequence_of")]
+    told: dict[tuple[str, Any], str] = {}
+    for one in roots:
+        words = one["sentence"]
+        if one["evidence"]:
+            words += f" ({'; '.join(one['evidence'][:2])})"
+        told.setdefault((one["cause"], one["service"]), words)
+    return list(told.values())
+
+
+def _plan(first: dict[str, Any]) -> list[str]:
+    lines = [f"{step['sentence']}: {step['reason']}" if step["reason"] else step["sentence"] for step in first["steps"]]
+    lines += [f"only with confirm={one['what']}: {one['why']}" for one in first["confirm"] if not one["given"]]
+    lines += [f"needs a person: {one['sentence']}" for one in first["escalate"]]
+    return lines
+
+
+def _risks(disk: list[dict[str, Any]], warning: float) -> list[str]:
+    found = []
+    for one in disk:
+        for what, used in (("full", one["used_percent"]), ("out of inodes", one["inodes_used_percent"])):
+            if used is not None and used >= warning:
+                found.append(f"{one['mount']} is {used:.0f} % {what}")
+    return list(dict.fromkeys(found))
