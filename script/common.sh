@@ -60,3 +60,16 @@ print(getattr(sys, '_base_executable', sys.executable) if '%d.%d' % sys.version_
     done
   done
 }
+
+# wanted REQUIREMENTS: what an environment has to hold, as one word.
+wanted() { cat requirements/controller.txt "$1" | sha256sum | cut -d' ' -f1; }
+
+# current FOLDER REQUIREMENTS
+current() {
+  [[ -f $1/.installed && $(<"$1/.installed") == "$(wanted "$2")" ]] && "$1/bin/ansible" --version >/dev/null 2>&1
+}
+
+# Has script/bootstrap come to its end here, with these requirements?
+bootstrapped() {
+  [[ -x .venv/bin/ansible && -f .cache/bootstrapped && $(<.cache/bootstrapped) == "$(wanted requirements/development.txt)" ]]
+}

@@ -1,0 +1,115 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entry point of script/test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from levels import drills, lint, roles, unit
+from levels.check import PROJECT, Check, Result, end_all, environment, python, run, say
+from levels.sanity import NEWEST, OLDEST, sanity
+
+USAGE = """\
+script/test                    lint, unit, roles, and the main drill of each playbook
+script/test lint               ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-test sanity
+script/test unit               logic, rules over the YAML, the three ways to install
+script/test roles [NAME]       molecule, one scenario per role
+script/test drills [PREFIX]    all drills, or those whose names begin so; --list names them
+script/test all                everything on both supported pairs, the drills in rotation: what .ci/run calls"""
+# The smallest machine we promise times for.
+CORES = 2
+
+
+def side_by_side(checks: Sequence[Check]) -> list[Result]:
+    """Checks that share nothing."""
+    with ThreadPoolExecutor(CORES) as pool:
+        return list(pool.map(run, checks))
+
+
+def on_roles_lab(name: str = "") -> list[Result]:
+    """The scenarios, on a lab that is taken down afterwards."""
+    up = run(roles.lab("up"))
+    if up.failed:
+        return [up]
+    try:
+        return [run(check) for check in roles.checks(name)]
+    finally:
+        run(roles.lab("down"))
+
+
+def everything(drill_set: str, *, both_pairs: bool) -> list[Result]:
+    """What needs no lab beside what needs one, then the drills, which want the machine for themselves."""
+    quiet = [*unit.checks(), *lint.checks()]
+    if both_pairs and OLDEST.exists:
+        quiet += [*unit.oldest_checks(), sanity(OLDEST)]
+    with ThreadPoolExecutor(1) as pool:
+        roles_done = pool.submit(on_roles_lab)
+        results = side_by_side(quiet) + roles_done.result()
+    return [*results, run(drills.chosen([f"--drill-set={drill_set}"]))]
+
+
+def prepare_oldest() -> list[Result]:
+    """The second pair, where it exists here and is not the first."""
+    if NEWEST.version == "3.11":
+        say("oldest pair: Python 3.11 and its Ansible are the newest here, so nothing runs twice")
+        return []
+    if not OLDEST.possible():
+        say("oldest pair: no Python 3.11 here, so it is left out")
+        return []
+    return [run(Check("oldest pair", ["script/bootstrap", "--oldest"]))]
+
+
+def main(arguments: Sequence[str]) -> list[Result]:
+    """Run what the words name."""
+    match list(arguments):
+        case []:
+            return everything("main", both_pairs=False)
+        case ["all"]:
+            return prepare_oldest() + everything("rotation", both_pairs=True)
+        case ["lint"]:
+            return side_by_side(lint.checks())
+        case ["unit"]:
+            return [run(check) for check in unit.checks()]
+        case ["roles"]:
+            return on_roles_lab()
+        case ["roles", name] if name in roles.names():
+            return on_roles_lab(name)
+        case ["roles", name]:
+            sys.exit(f"script/test: there is no scenario {name!r}; there are {', '.join(roles.names())}.")
+        case ["drills", "--list"]:
+            listed = [python(), "-m", "pytest", "--quiet", "--no-summary", "tests/drills", "--drill-list"]
+            sys.exit(subprocess.run(listed, cwd=PROJECT, env=environment({}), check=False).returncode)
+        case ["drills", *words]:
+            return [run(drills.chosen(words))]
+        case ["-h" | "--help"]:
+            print(USAGE)
+            sys.exit(0)
+    sys.exit(f"script/test: {' '.join(arguments)!r} is none of these:\n{USAGE}")
+
+
+def total(results: Sequence[Result], seconds: float) -> int:
+    """The closing lines; the exit status."""
+    failed = [result for result in results if result.failed]
+    print(f"\n{'level':<44}{'seconds':>8}")
+    for result in results:
+        print(f"{result.name:<44}{result.seconds:8.1f}  {'FAILED' if result.failed else 'ok'}")
+    print(f"{'in all':<44}{seconds:8.1f}\n")
+    skipped = sum(result.skipped for result in results)
+    counts = f"{sum(result.passed for result in results)} passed, {sum(result.failed for result in results)} failed"
+    print(counts + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not results else 0
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    try:
+        done = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        end_all()
+        sys.exit("script/test: interrupted")
+    sys.exit(total(done, time.monotonic() - began))

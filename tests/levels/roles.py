@@ -1,0 +1,34 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Level roles: molecule, one scenario per role, on a lab of its own."""
+
+from __future__ import annotations
+
+from levels.check import PROJECT, Check, python
+
+LAB = "roles"
+SCENARIOS = PROJECT / "molecule"
+
+
+def names() -> list[str]:
+    """All scenarios."""
+    return sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml"))
+
+
+def lab(verb: str) -> Check:
+    """script/lab for the scenarios' lab."""
+    return Check(f"lab {LAB}: {verb}", ["script/lab", verb], env={"LAB": LAB}, seconds=1200)
+
+
+def checks(name: str = "") -> list[Check]:
+    """One scenario, or all; one after the other, because they share the lab."""
+    return [
+        Check(
+            f"role {scenario}",
+            [python(), "-m", "molecule", "test", "--scenario-name", scenario],
+            env={"LAB": LAB},
+            shown=True,
+            seconds=900,
+        )
+        for scenario in ([name] if name else names())
+    ]
