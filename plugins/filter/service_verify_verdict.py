@@ -11,12 +11,13 @@ author: Monero Marketplace Operations (@monero-marketplace)
 description:
   - Takes what M(monero_marketplace.incident.http_probe) and M(monero_marketplace.incident.prometheus_query) found after a repair.
   - What could not be measured is said to be unproven; it is neither good nor zero.
-  - The queries named C(requests) and C(errors) must count only what came after the repair.
+  - The queries named C(requests) and C(errors) must count only what came after the repair. A query named C(probe), such as
+    V(probe_success[30m]), tells since when customers were hit.
 positional: prometheus
 options:
   _input:
-    description: One result of M(monero_marketplace.incident.http_probe), or several.
-    type: raw
+    description: The result of M(monero_marketplace.incident.http_probe).
+    type: dict
     required: true
   prometheus:
     description: The result of M(monero_marketplace.incident.prometheus_query), or nothing where the site has no Prometheus.
@@ -29,6 +30,16 @@ options:
     description: With fewer requests than this the share of errors is not measurable yet.
     type: int
     default: 20
+  require_error_ratio:
+    description: Whether a share of errors that could not be measured counts as failed instead of unproven.
+    type: bool
+    default: false
+  since:
+    description: From when on the queries count, in seconds since 1970, for the sentence about them.
+    type: float
+  outage_since:
+    description: A stretch of bad samples that was over before this time belongs to an earlier incident.
+    type: float
 seealso:
   - module: monero_marketplace.incident.http_probe
   - module: monero_marketplace.incident.prometheus_query
@@ -48,6 +59,7 @@ _value:
     - C(endpoint) with C(good) and C(first_good).
     - C(error_ratio) with C(state) (V(ok), V(too_high), V(not_measurable) or V(unknown)), C(value), C(requests) and C(errors).
     - C(wallets), which are not asked yet.
+    - C(down), as P(monero_marketplace.incident.service_verify_outage_window#filter) finds it from the query C(probe).
   type: dict
 """
 
@@ -59,16 +71,25 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 
 
 def service_verify_verdict(
-    probes: dict[str, Any] | list[dict[str, Any]],
+    probe: dict[str, Any],
     prometheus: dict[str, Any] | None = None,
     error_ratio_limit: float = 0.05,
     minimum_requests: int = 20,
+    require_error_ratio: bool = False,
+    since: float | None = None,
+    outage_since: float | None = None,
 ) -> dict[str, Any]:
-    each = [probes] if isinstance(probes, dict) else list(probes)
-    if not all(isinstance(one, dict) and "good" in one and "sentence" in one for one in each):
-        raise AnsibleFilterError("service_verify_verdict needs what monero_marketplace.incident.http_probe returned, one or a list.")
+    if not isinstance(probe, dict) or not isinstance(probe.get("endpoints"), list):
+        raise AnsibleFilterError("service_verify_verdict needs the result of monero_marketplace.incident.http_probe.")
+    told = prometheus if prometheus and not prometheus.get("skipped") else None
     return _prometheus_proof.verdict(
-        each, prometheus or None, error_ratio_limit=float(error_ratio_limit), minimum_requests=int(minimum_requests)
+        probe["endpoints"],
+        told,
+        error_ratio_limit=float(error_ratio_limit),
+        minimum_requests=int(minimum_requests),
+        require_error_ratio=require_error_ratio,
+        since=float(since) if since else None,
+        outage_since=float(outage_since) if outage_since else None,
     )
 
 

@@ -184,6 +184,7 @@ def _holds(wanted: Any, found: Any) -> bool:
 
 def probe(
     ask: Callable[[float], Answer],
+    url: str,
     wanted: Wanted,
     *,
     count: int,
@@ -204,13 +205,20 @@ def probe(
     why: str | None = None
     while len(good) < count:
         began = monotonic()
-        if began >= over and answers:
+        if last is not None and began >= over:
             break
         last = ask(max(0.05, min(timeout, over - began)))
         why = wanted.misses(last)
         good = [] if why else [*good, last]
         answers.append(
-            {"time": last.time, "status": last.status, "seconds": last.seconds, "error": last.error, "good": why is None, "why": why}
+            {
+                "time": last.time,
+                "status": last.status,
+                "seconds": last.seconds,
+                "error": last.error,
+                "good": why is None,
+                "why": why,
+            }
         )
         if len(good) < count:
             pause = min(began + interval, over) - monotonic()
@@ -218,6 +226,7 @@ def probe(
                 wait(pause)
     proven = len(good) >= count
     return {
+        "url": url,
         "good": proven,
         "streak": len(good),
         "answers": answers[-50:],
@@ -228,16 +237,33 @@ def probe(
         "error": last.error if last else None,
         "body": clean_text(last.body) if last else "",
         "why": None if proven else (why or f"only {len(good)} good answers in a row"),
-        "sentence": _sentence(last, good, count, len(answers), why, deadline),
+        "sentence": _sentence(url, good, count, len(answers), why, deadline),
     }
 
 
-def _sentence(last: Answer | None, good: list[Answer], count: int, asked: int, why: str | None, deadline: float) -> str:
-    url = last.url if last else "?"
+def silent(url: str, deadline: float) -> dict[str, Any]:
+    """The verdict on a URL whose name was not even resolved when the time was over."""
+    return {
+        "url": url,
+        "good": False,
+        "streak": 0,
+        "answers": [],
+        "asked": 0,
+        "first_good": None,
+        "last_good": None,
+        "status": None,
+        "error": "timeout",
+        "body": "",
+        "why": SAYS["timeout"],
+        "sentence": f"GET {url}: {SAYS['timeout']} ({deadline:.0f} s)",
+    }
+
+
+def _sentence(url: str, good: list[Answer], count: int, asked: int, why: str | None, deadline: float) -> str:
     if len(good) >= count:
-        if count == 1:
-            return f"GET {url} {good[-1].status}"
-        return f"GET {url} {good[-1].status} ×{count} over {good[-1].time - good[0].time:.0f} s"
+        status = good[-1].status
+        return f"GET {url} {status}" + (f" ×{count} over {good[-1].time - good[0].time:.0f} s" if count > 1 else "")
     if why is None:
-        return f"GET {url}: only {len(good)} of {count} good answers in a row when {deadline:.0f} s were over (since {clock_time(good[0].time)})"
-    return f"GET {url}: {why} ({asked} asked in {deadline:.0f} s, the last {len(good)} of {count} good)"
+        since = clock_time(good[0].time)
+        return f"GET {url}: good since {since}, but only {len(good)} of {count} times when {deadline:.0f} s were over"
+    return f"GET {url}: {why} (asked {asked} times in {deadline:.0f} s)"

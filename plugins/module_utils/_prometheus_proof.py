@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import clock_time
+
 
 def verdict(
     probes: list[dict[str, Any]],
@@ -16,6 +18,9 @@ def verdict(
     *,
     error_ratio_limit: float,
     minimum_requests: int,
+    require_error_ratio: bool = False,
+    since: float | None = None,
+    outage_since: float | None = None,
 ) -> dict[str, Any]:
     """failed: something was seen to be wrong. proven: all was seen to be right. unproven: neither."""
     endpoint = {
@@ -23,8 +28,11 @@ def verdict(
         "sentences": [one["sentence"] for one in probes] or ["endpoint not asked"],
         "first_good": min((one["first_good"] for one in probes if one.get("first_good") is not None), default=None),
     }
-    ratio = error_ratio(prometheus, error_ratio_limit, minimum_requests)
-    if (probes and not endpoint["good"]) or ratio["state"] == "too_high":
+    ratio = error_ratio(prometheus, error_ratio_limit, minimum_requests, since)
+    missing = require_error_ratio and ratio["state"] != "ok"
+    if missing and ratio["state"] != "too_high":
+        ratio["sentence"] += ", but the site requires it"
+    if (probes and not endpoint["good"]) or ratio["state"] == "too_high" or missing:
         word = "failed"
     elif endpoint["good"] and ratio["state"] == "ok":
         word = "proven"
@@ -37,10 +45,20 @@ def verdict(
         "endpoint": endpoint,
         "error_ratio": ratio,
         "wallets": wallets,
+        "down": _down(prometheus, outage_since),
     }
 
 
-def error_ratio(prometheus: dict[str, Any] | None, limit: float, minimum: int) -> dict[str, Any]:
+def _down(prometheus: dict[str, Any] | None, since: float | None) -> dict[str, Any]:
+    probe = ((prometheus or {}).get("results") or {}).get("probe")
+    if prometheus is None or not probe or probe.get("problem"):
+        return _nothing(complete=False)
+    return outage_window(probe["series"], prometheus["clock"], since=since)
+
+
+def error_ratio(
+    prometheus: dict[str, Any] | None, limit: float, minimum: int, since: float | None = None
+) -> dict[str, Any]:
     """state: ok, too_high, not_measurable (too little traffic since the repair) or unknown (nobody could tell)."""
     found: dict[str, Any] = {"state": "unknown", "value": None, "requests": None, "errors": None, "sentence": ""}
     if not prometheus:
@@ -67,9 +85,10 @@ def error_ratio(prometheus: dict[str, Any] | None, limit: float, minimum: int) -
         found.update(state="not_measurable", sentence=f"error ratio not measurable yet ({_count(requests)})")
         return found
     value = errors / requests
+    counted = _count(requests) + (f" since {clock_time(since)}" if since else "")
     found.update(value=value, state="too_high" if value > limit else "ok")
     above = f", above the limit of {limit:.1%}".replace("%", " %") if value > limit else ""
-    found["sentence"] = f"error ratio {100 * value:.1f} % ({_count(requests)}{above})"
+    found["sentence"] = f"error ratio {100 * value:.1f} % ({counted}{above})"
     return found
 
 
