@@ -6,7 +6,6 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-
     # What each attribute means; a module says for each one how far it supports it.
     DOCUMENTATION = r"""
 options: {}

@@ -64,7 +64,7 @@ def sync_directory(path: str) -> None:
 
 def write_all(handle: int, content: bytes) -> None:
     while content:
-        content = content[os.write(handle, content):]
+        content = content[os.write(handle, content) :]
 
 
 def write_json(path: str, value: Any) -> None:

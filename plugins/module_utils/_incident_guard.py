@@ -46,7 +46,8 @@ ORPHAN_POLL = 0.2
 
 def orphan(places: Places, project_dir: str) -> dict[str, Any] | None:
     """What an earlier run, killed since, has left at work on this host."""
-    handle = try_lock(places.acting_lock) if os.path.isdir(places.lease_dir) else -1
+    # Only a file that is there can be locked by anybody; looking for orphans must not make one.
+    handle = try_lock(places.acting_lock) if os.path.exists(places.acting_lock) else -1
     if handle is None:
         with open(places.acting_lock, encoding="utf-8", errors="replace") as source:
             try:
@@ -63,7 +64,9 @@ def orphan(places: Places, project_dir: str) -> dict[str, Any] | None:
     return left[0] if left else None
 
 
-def answer(places: Places, request: Request, attempts: dict[str, Any], holds: list[dict[str, Any]], **found: Any) -> dict[str, Any]:
+def answer(
+    places: Places, request: Request, attempts: dict[str, Any], holds: list[dict[str, Any]], **found: Any
+) -> dict[str, Any]:
     return {"granted": found.get("refusal") is None, "token": None, "lease": None, "holds": holds, "attempts": attempts,
             "refusal": None, "changed": False, **found}  # fmt: skip
 
@@ -192,7 +195,9 @@ def acting(lease_dir: str, token: str | None, what: str = "a module of this coll
     handle = try_lock(places.acting_lock)
     if handle is None:
         left = orphan(places, "") or {"pid": None}
-        raise IncidentError(f"Another step is still at work on this host (pid {left['pid']}): wait for it, then run the same command again.")
+        raise IncidentError(
+            f"Another step is still at work on this host (pid {left['pid']}): wait for it, then run the same command again."
+        )
     try:
         lease = host.read_lease(places)
         if host.in_force(lease) and lease is not None and str(lease["token"]) != str(token or ""):
@@ -201,7 +206,9 @@ def acting(lease_dir: str, token: str | None, what: str = "a module of this coll
                 "this step was not done."
             )
         if token and not host.in_force(lease):
-            raise IncidentError(f"The lease of this run (token {token}) is over: this step was not done; run the same command again.")
+            raise IncidentError(
+                f"The lease of this run (token {token}) is over: this step was not done; run the same command again."
+            )
         os.ftruncate(handle, 0)
         note = {"pid": os.getpid(), "what": what, "token": token}
         write_all(handle, json.dumps(note).encode())

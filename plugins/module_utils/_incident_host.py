@@ -95,7 +95,14 @@ def _hold(path: str) -> dict[str, Any]:
         found = None
     playbooks = (found or {}).get("playbooks", [])
     if found is None or not isinstance(playbooks, list) or not all(isinstance(item, str) for item in playbooks):
-        return {"name": clean(name), "reason": "its file cannot be read", "by": "unknown", "since": "unknown", "playbooks": [], "readable": False}
+        return {
+            "name": clean(name),
+            "reason": "its file cannot be read",
+            "by": "unknown",
+            "since": "unknown",
+            "playbooks": [],
+            "readable": False,
+        }
     return {
         "name": clean(name),
         "reason": clean(str(found.get("reason") or "no reason given")),
@@ -131,7 +138,8 @@ def read_attempts(places: Places) -> list[dict[str, Any]]:
         return []
     attempts = found.get("attempts")
     if not isinstance(attempts, list) or not all(
-        isinstance(item, dict) and isinstance(item.get("at"), (int, float)) and isinstance(item.get("action"), str) for item in attempts
+        isinstance(item, dict) and isinstance(item.get("at"), (int, float)) and isinstance(item.get("action"), str)
+        for item in attempts
     ):
         raise IncidentError(
             f"{places.attempts} cannot be understood, so nobody knows how often this was tried: look at it, "

@@ -73,7 +73,7 @@ def _value(words: list[str], *names: str) -> str | None:
             if word == name and place + 1 < len(words):
                 return words[place + 1]
             if word.startswith(name + "=") and name.startswith("--"):
-                return word[len(name) + 1:]
+                return word[len(name) + 1 :]
     return None
 
 

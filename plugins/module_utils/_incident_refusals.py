@@ -91,7 +91,11 @@ def lease_refusal(request: Request, lease: dict[str, Any] | None) -> dict[str, s
     if request.owns(lease) and (lease["run_id"] == request.run_id or request.resume):
         return None
     whose = "another run of yours" if request.owns(lease) else owner(lease)
-    still = f" (pid {lease['pid']} on {clean(lease['controller'])} is still there)" if request.owns(lease) and lease.get("pid") else ""
+    still = (
+        f" (pid {lease['pid']} on {clean(lease['controller'])} is still there)"
+        if request.owns(lease) and lease.get("pid")
+        else ""
+    )
     return refusal(
         "lease",
         f"{whose[0].upper()}{whose[1:]} has been acting here with playbook {clean(lease['playbook'])} since {lease['since']}{still}; "

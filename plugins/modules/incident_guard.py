@@ -222,7 +222,11 @@ import syslog
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_guard as guard
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, clean, sentence_for
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    IncidentError,
+    clean,
+    sentence_for,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import Request
 
@@ -261,7 +265,10 @@ def pin_in_journal(wanted: dict) -> None:
     syslog.openlog("marketplace_incident", syslog.LOG_PID, syslog.LOG_AUTH)
     syslog.syslog(
         syslog.LOG_NOTICE,
-        clean(f"record head={wanted['head']} incident={wanted['incident']} run={wanted['run_id']} responder={wanted['responder']}", 500),
+        clean(
+            f"record head={wanted['head']} incident={wanted['incident']} run={wanted['run_id']} responder={wanted['responder']}",
+            500,
+        ),
     )
 
 
