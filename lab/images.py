@@ -125,4 +125,4 @@ def remove_images(engine: Engine) -> None:
     """Take all images of the lab out of the engine."""
     listed = engine.docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=marketplace-lab/*"])
     if listed.stdout.split():
-        engine.docker(["image", "rm", "--force", *listed.stdout.split()], check=False)
+        engine.docker(["image", "rm", *listed.stdout.split()], check=False)

@@ -54,7 +54,8 @@ def ensure_seed(engine: Engine) -> Path:
     _clear_unfinished(engine)
     building = cache() / "building" / folder.name
     building.mkdir(parents=True)
-    container = HostContainer(engine, f"marketplace-lab-seed-{folder.name[:8]}", building)
+    # Two homes may build the same seed in one engine at once.
+    container = HostContainer(engine, f"marketplace-lab-seed-{digest(str(cache()), folder.name)}", building)
     try:
         _make(container, host, stack)
     except LabError as failed:
