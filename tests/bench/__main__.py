@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from bench.outage import FAULTS, Repair, by_handbook, by_playbook
 from drills.fixture import DrillLab
 from drills.playbook import PROJECT
-
-from bench.outage import FAULTS, Repair, by_handbook, by_playbook
 from lab.places import labs
 
 # What the design promises, in seconds and as a share of the handbook's time.

@@ -7,10 +7,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from bench.watch import LONGEST, Watch
 from drills.fixture import DrillLab
 from drills.observe import COMPOSE_DIR, look
-
-from bench.watch import LONGEST, Watch
 
 FAULTS = ("containers-exited", "unhealthy", "stack-down")
 HANDBOOK = f"cd {COMPOSE_DIR} && docker compose down && docker compose up -d"
