@@ -46,7 +46,7 @@ def report(
         "escalate": escalate,
         "did": changes["did"],
         "untouched": changes["untouched"],
-        "kept": [f"{one['service']} {one['path']} sha256 {one['sha256'][:12]}" for one in kept],
+        "kept": kept,
         "risk": _risks(disk, disk_warning),
         "next": list(dict.fromkeys(f"read {NEXT.get(one['cause'], STAYS_DOWN)}" for one in last["escalate"])),
         "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},

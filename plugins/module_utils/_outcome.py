@@ -96,6 +96,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "zero": ended in ZERO,
         "news": is_news(run, ended),
         "started_at": run.get("started"),
+        "finished_at": (proof.get("endpoint") or {}).get("first_good") if ended == "restored" else None,
         "causes": list(findings.get("causes") or []),
         "plan": list(findings.get("plan") or []) if ended == "planned" else [],
         "did": did,
