@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.playbook.task import Task as PlaybookTask
 
 PROJECT = Path(__file__).resolve().parents[2]
 FQCN = "monero_marketplace.incident"
@@ -18,12 +19,7 @@ FQCN = "monero_marketplace.incident"
 Task = dict[str, Any]
 
 # Keywords of a task; the one key that is none of them is its module.
-KEYWORDS = frozenset(
-    "action any_errors_fatal args async become become_exe become_flags become_method become_user changed_when check_mode "
-    "collections connection debugger delay delegate_facts delegate_to diff environment failed_when ignore_errors "
-    "ignore_unreachable local_action loop loop_control module_defaults name no_log notify poll port register remote_user "
-    "retries run_once tags throttle timeout until vars when".split()
-)
+KEYWORDS = frozenset(PlaybookTask.fattributes) | {"local_action"}
 PARTS = ("block", "rescue", "always")
 
 
