@@ -64,11 +64,18 @@ def orphan(places: Places, project_dir: str) -> dict[str, Any] | None:
     return left[0] if left else None
 
 
-def answer(
-    places: Places, request: Request, attempts: dict[str, Any], holds: list[dict[str, Any]], **found: Any
-) -> dict[str, Any]:
-    return {"granted": found.get("refusal") is None, "token": None, "lease": None, "holds": holds, "attempts": attempts,
-            "refusal": None, "changed": False, **found}  # fmt: skip
+def answer(attempts: dict[str, Any], holds: list[dict[str, Any]], **found: Any) -> dict[str, Any]:
+    """What the module returns, whatever was asked."""
+    return {
+        "granted": found.get("refusal") is None,
+        "token": None,
+        "lease": None,
+        "holds": holds,
+        "attempts": attempts,
+        "refusal": None,
+        "changed": False,
+        **found,
+    }
 
 
 def _prepare(places: Places) -> None:
@@ -125,11 +132,11 @@ def _decide(places: Places, request: Request, write: bool) -> dict[str, Any]:
     if refused is None and not renewal:
         left = orphan(places, request.project_dir)
         if left is not None:
-            return answer(places, request, attempts, holds, lease=lease, refusal=orphan_refusal(request, left))
+            return answer(attempts, holds, lease=lease, refusal=orphan_refusal(request, left))
     if refused is not None:
-        return answer(places, request, attempts, holds, lease=lease, refusal=refused)
+        return answer(attempts, holds, lease=lease, refusal=refused)
     if not write:
-        return answer(places, request, attempts, holds, lease=lease, changed=not renewal)
+        return answer(attempts, holds, lease=lease, changed=not renewal)
     token = lease["token"] if lease is not None and renewal else host.read_token(places) + 1
     if not renewal:
         # The token first: a crash in between wastes a number, it never gives one out twice.
@@ -139,7 +146,7 @@ def _decide(places: Places, request: Request, write: bool) -> dict[str, Any]:
         write_json(places.attempts, {"attempts": kept})
         attempts = host.counted(kept, request.action, request.attempts_window, request.attempts)
     lease = _written(places, request, token, lease)
-    return answer(places, request, attempts, holds, lease=lease, token=str(token), changed=not renewal)
+    return answer(attempts, holds, lease=lease, token=str(token), changed=not renewal)
 
 
 def acquire(places: Places, request: Request, write: bool = True) -> dict[str, Any]:
@@ -164,11 +171,11 @@ def check(places: Places, request: Request, write: bool = True) -> dict[str, Any
         holds = host.read_holds(places)
         lease = host.read_lease(places)
         attempts = host.counted(host.read_attempts(places), request.action, request.attempts_window, request.attempts)
-        refused = token_refusal(places, request, lease) or hold_refusal(request, holds)
+        refused = token_refusal(request, lease) or hold_refusal(request, holds)
         if refused is None and lease is not None and write:
             lease = _written(places, request, lease["token"], lease)
     token = None if refused else str(request.token)
-    return answer(places, request, attempts, holds, lease=lease, token=token, refusal=refused)
+    return answer(attempts, holds, lease=lease, token=token, refusal=refused)
 
 
 def release(places: Places, request: Request, write: bool = True) -> dict[str, Any]:
@@ -180,8 +187,8 @@ def release(places: Places, request: Request, write: bool = True) -> dict[str, A
         ours = lease is not None and str(lease["token"]) == str(request.token) and lease["run_id"] == request.run_id
         if ours and write:
             os.unlink(places.lease)
-        refused = None if ours else token_refusal(places, request, lease)
-    return answer(places, request, {}, host.read_holds(places), lease=lease, refusal=refused, changed=ours)
+        refused = None if ours else token_refusal(request, lease)
+    return answer({}, host.read_holds(places), lease=lease, refusal=refused, changed=ours)
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def orphan_refusal(request: Request, left: dict[str, Any]) -> dict[str, str]:
     )
 
 
-def token_refusal(places: Places, request: Request, lease: dict[str, Any] | None) -> dict[str, str] | None:
+def token_refusal(request: Request, lease: dict[str, Any] | None) -> dict[str, str] | None:
     """Why the token of this run no longer counts."""
     if lease is None:
         why = "the host has no lease any more (released, or the host was restarted)"

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import DOT, LABEL, _items, _mapping, _text
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain_text import LABEL
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import DOT, _items, _mapping, _text
 
 NEWEST = 5
 

@@ -10,12 +10,12 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import textwrap
 import time
 from datetime import datetime, timezone
 from typing import Any, Iterable, Mapping
 
-LABEL = 7
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain_text import LABEL, summary_wrapped
+
 LINES = 6
 LOG_LINES = 8
 LONGEST_ITEM = 400
@@ -145,7 +145,7 @@ def did_line(result: Mapping[str, Any]) -> list[str]:
     if did and isinstance(untouched, int) and not isinstance(untouched, bool):
         parts.append(f"{untouched} service{'' if untouched == 1 else 's'} untouched")
     kept = _kept(result.get("kept"))
-    return parts + [kept] if kept else parts
+    return [*parts, kept] if kept else parts
 
 
 def _next_update(result: Mapping[str, Any], severity: Any) -> float | None:
@@ -214,14 +214,6 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found[:LINES] + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]
 
 
-def _wrapped(text: str, first: str, following: str, width: int | None) -> str:
-    if not width:
-        return first + text
-    return textwrap.fill(
-        text, max(width, 20), initial_indent=first, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
-    )
-
-
 def summary(result: Any, record: Any = None, width: int | None = None) -> str:
     """The whole summary of one host."""
     now = time.time()
@@ -232,6 +224,5 @@ def summary(result: Any, record: Any = None, width: int | None = None) -> str:
     started, finished = epoch(told.get("started_at")), epoch(told["finished_at"])
     if told.get("repair_seconds") is None and started is not None and finished is not None:
         told["repair_seconds"] = finished - started
-    lines = [_wrapped(header(told), "", "  ", width)]
-    lines += [_wrapped(text, label.ljust(LABEL), " " * LABEL, width) for label, text in labelled(told)]
-    return "\n".join(line.rstrip() for line in lines)
+    lines = [header(told)] + [label.ljust(LABEL) + text for label, text in labelled(told)]
+    return summary_wrapped("\n".join(line.rstrip() for line in lines), width)

@@ -221,6 +221,7 @@ attempts:
 import syslog
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_guard as guard
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     IncidentError,

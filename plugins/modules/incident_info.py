@@ -173,6 +173,7 @@ open_incident:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_desk as desk
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_host as host
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for

@@ -171,6 +171,7 @@ broken_at:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_record as recorder
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 
