@@ -117,7 +117,9 @@ def docker_health_plan(
     patience_over: bool = False,
 ) -> dict[str, Any]:
     if not isinstance(compose, dict) or "services" not in compose:
-        raise AnsibleFilterError("docker_health_plan needs the 'compose' that monero_marketplace.incident.compose_info returned.")
+        raise AnsibleFilterError(
+            "docker_health_plan needs the 'compose' that monero_marketplace.incident.compose_info returned."
+        )
     given = confirm.split(",") if isinstance(confirm, str) else list(confirm or [])
     site = Site(
         server_service=server_service,

@@ -59,7 +59,9 @@ def service_verify_outage_window(
     series: list[Any], now: float, since: float | None = None, step: float | None = None
 ) -> dict[str, Any]:
     if not isinstance(series, (list, tuple)):
-        raise AnsibleFilterError("service_verify_outage_window needs the series of a result of monero_marketplace.incident.prometheus_query.")
+        raise AnsibleFilterError(
+            "service_verify_outage_window needs the series of a result of monero_marketplace.incident.prometheus_query."
+        )
     several = list(series) if all(isinstance(one, dict) for one in series) else [series]
     try:
         return _prometheus_proof.outage_window(

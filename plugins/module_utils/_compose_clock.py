@@ -55,7 +55,7 @@ def duration(text: object) -> float | None:
 
 def human_seconds(seconds: float) -> str:
     """7 m 20 s"""
-    count = int(round(seconds))
+    count = round(seconds)
     if count < 60:
         return f"{count} s" if seconds >= 1 else f"{max(seconds, 0):.1f} s"
     minutes, rest = divmod(count, 60)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
@@ -20,6 +21,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch, utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, ask_all
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_text
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._container_log_archive import paused_by_us
 
 # Only above this share is it worth to ask the engine what could go: the question makes it count files.
 RECLAIM_ABOVE_PERCENT = 80.0
@@ -231,20 +233,26 @@ def _look_closer(
     if not daemon.running:
         return reclaimable
     halted = _compose_host.stopped_processes()
+    ours = paused_by_us(wanted.state_dir)
     for one in services:
         one["stopped_processes"] = halted.get(one["container_id"] or "", []) if one["state"] == "running" else []
+        one["paused_by_us"] = one["state"] == "paused" and one["container_id"] == ours
         one["log_bytes"] = _compose_host.log_bytes(one["log_path"])
     silent = any(not answers_well(endpoint) for endpoint in endpoints)
-    talk = [one for one in services if one["container_id"] and (is_sick(one, clock) or (silent and one["name"] in wanted.services))]
+    talk = [
+        one for one in services if one["container_id"] and (is_sick(one, clock) or (silent and one["name"] in wanted.services))
+    ]
     questions: dict[str, Any] = {
-        f"log {one['name']}": (lambda one=one: _compose_engine.read_log(one["container_id"], wanted.log_lines, wanted.docker_timeout))
+        f"log {one['name']}": partial(_compose_engine.read_log, one["container_id"], wanted.log_lines, wanted.docker_timeout)
         for one in talk
     }
-    suspects = [one for one in services if one["out_of_memory"]["flag"] or (one["exit_code"] == 137 and one["state"] != "running")]
+    suspects = [
+        one for one in services if one["out_of_memory"]["flag"] or (one["exit_code"] == 137 and one["state"] != "running")
+    ]
     if suspects:
-        questions["kernel"] = lambda: _compose_engine.read_kernel_log(wanted.docker_timeout)
+        questions["kernel"] = partial(_compose_engine.read_kernel_log, wanted.docker_timeout)
     if (disk[0]["used_percent"] or 0) >= RECLAIM_ABOVE_PERCENT:
-        questions["reclaimable"] = lambda: _compose_engine.read_reclaimable(wanted.docker_timeout)
+        questions["reclaimable"] = partial(_compose_engine.read_reclaimable, wanted.docker_timeout)
     answers = ask_all(questions, wanted.docker_timeout * 3)
     for one in talk:
         one["log"] = answers.get(f"log {one['name']}", [])

@@ -144,7 +144,8 @@ def memory_evidence(
             continue
         at = kill["at"]
         if at is None or (
-            (started is None or at >= started - slack) and (finished is None or finished < (started or 0) or at <= finished + slack)
+            (started is None or at >= started - slack)
+            and (finished is None or finished < (started or 0) or at <= finished + slack)
         ):
             return str(kill["line"])
     return None
@@ -164,12 +165,8 @@ def boot_id(proc: str = "/proc") -> str | None:
 
 
 def log_bytes(path: str | None) -> int | None:
-    """The size of a container's log with its rotated parts; None where it cannot be seen."""
-    if not path:
-        return None
-    folder, name = os.path.split(path)
+    """The size of a container's log as it is written now; None where it cannot be seen."""
     try:
-        with os.scandir(folder) as entries:
-            return sum(one.stat().st_size for one in entries if one.name == name or one.name.startswith(f"{name}."))
+        return os.stat(path).st_size if path else None
     except OSError:
         return None

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -62,7 +63,7 @@ def run(argv: Sequence[str], timeout: float, *, cwd: str | None = None, limit: i
         said, in_time = _listen(child, began + timeout, limit)
         if not in_time:
             _end(child)
-    return Ran(tuple(argv), child.returncode if in_time else None, *said, seconds=time.monotonic() - began)
+    return Ran(tuple(argv), child.returncode if in_time else None, said[0], said[1], time.monotonic() - began)
 
 
 def _listen(child: subprocess.Popen[bytes], deadline: float, limit: int) -> tuple[list[bytes], bool]:
@@ -92,10 +93,8 @@ def _listen(child: subprocess.Popen[bytes], deadline: float, limit: int) -> tupl
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 

@@ -77,7 +77,9 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
         "healthy": [name for name in expected if name not in by_service] if view.daemon["state"] == "running" else [],
         "waiting": waiting,
         "hopeless": hopeless,
-        "settled": view.daemon["state"] == "running" and not by_service and all(is_good(one) for one in view.endpoints.values()),
+        "settled": view.daemon["state"] == "running"
+        and not by_service
+        and all(is_good(one) for one in view.endpoints.values()),
         "decided": bool(steps) or not waiting or site.patience_over,
     }
 
@@ -170,7 +172,7 @@ def _steps(findings: list[Finding], view: View) -> list[dict[str, Any]]:
         group = [one for one in ready if one.do == do]
         steps.append(_step(do, group))
         for one in group:
-            pending.pop(one.service)
+            del pending[str(one.service)]
     return steps
 
 

@@ -34,7 +34,11 @@ def paused(view: View, service: Service) -> Finding | None:
     name = service["name"]
     if service["paused_by_us"]:
         return Finding(
-            "paused", name, f"{name} left paused by an interrupted archive of its log", do="unpause", reason="the pause is our own"
+            "paused",
+            name,
+            f"{name} left paused by an interrupted archive of its log",
+            do="unpause",
+            reason="the pause is our own",
         )
     found = Finding("paused", name, f"{name} is paused (docker pause), and not by this tool", confirm=f"unpause:{name}")
     found.reason = "somebody may have frozen it on purpose, to keep evidence or data"
@@ -58,7 +62,7 @@ def stopped_processes(view: View, service: Service) -> Finding | None:
     return found
 
 
-def job_failed(view: View, service: Service) -> Finding | None:
+def job_failed(_view: View, service: Service) -> Finding | None:
     if not service["job"] or service["state"] not in ("exited", "dead") or service["exit_code"] == 0:
         return None
     return Finding(
@@ -116,7 +120,7 @@ def container_missing(view: View, service: Service) -> Finding | None:
     return Finding("container-missing", name, gone, do="create", reason=f"its image {service['image']} is here")
 
 
-def exited(view: View, service: Service) -> Finding | None:
+def exited(_view: View, service: Service) -> Finding | None:
     if service["state"] not in ("exited", "dead", "created") or service["job"]:
         return None
     name = service["name"]
@@ -163,7 +167,9 @@ def not_serving(view: View, service: Service) -> Finding | None:
     if service["state"] != "running" or endpoint is None or is_good(endpoint):
         return None
     name = service["name"]
-    found = Finding("not-serving", name, f"{name} runs but does not serve ({_answer(endpoint)})", symptom=True, log=service["log"])
+    found = Finding(
+        "not-serving", name, f"{name} runs but does not serve ({_answer(endpoint)})", symptom=True, log=service["log"]
+    )
     if endpoint["error"] == "tls":
         found.cause, found.symptom = "certificate", False
         found.escalate = f"The certificate of {endpoint['url']} is refused ({endpoint['detail']}): renew it, then reload {name}; nothing is restarted."
@@ -213,7 +219,9 @@ def coming_up(view: View, service: Service) -> Finding | None:
     if up is None or up >= COME_UP:
         return None
     count = service["restart_count"]
-    return Finding("restarting", service["name"], f"{service['name']} was restarted by Docker ({count} times)", wait_for="it to stay up")
+    return Finding(
+        "restarting", service["name"], f"{service['name']} was restarted by Docker ({count} times)", wait_for="it to stay up"
+    )
 
 
 HOST_CAUSES: tuple[Callable[[View], Iterator[Finding]], ...] = (

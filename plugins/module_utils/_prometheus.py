@@ -48,7 +48,9 @@ def parse(reply: bytes | str) -> dict[str, list[dict[str, Any]]]:
     if not isinstance(found, dict) or found.get("status") not in ("success", "error"):
         raise NoUsableAnswer("it lacks a status")
     if found["status"] == "error":
-        raise NoUsableAnswer(f"{clean_line(str(found.get('errorType', 'error')), 40)}: {clean_line(str(found.get('error', '')), 200)}")
+        raise NoUsableAnswer(
+            f"{clean_line(str(found.get('errorType', 'error')), 40)}: {clean_line(str(found.get('error', '')), 200)}"
+        )
     data = found.get("data")
     if not isinstance(data, dict) or "resultType" not in data:
         raise NoUsableAnswer("it has no result")
@@ -114,7 +116,9 @@ def ask(url: str, query: dict[str, Any], timeout: float, context: Any = None) ->
     except OSError as silence:
         answered = False
         reason = getattr(silence, "reason", silence)
-        problem = clean_line("no answer in time" if isinstance(reason, TimeoutError) or "timed out" in str(reason) else str(reason), 200)
+        problem = clean_line(
+            "no answer in time" if isinstance(reason, TimeoutError) or "timed out" in str(reason) else str(reason), 200
+        )
     except ValueError as wrong:
         answered, problem = False, clean_line(str(wrong), 200)
     return {**found, "answered": answered, "problem": problem}

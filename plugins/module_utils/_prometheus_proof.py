@@ -23,7 +23,7 @@ def verdict(
     outage_since: float | None = None,
 ) -> dict[str, Any]:
     """failed: something was seen to be wrong. proven: all was seen to be right. unproven: neither."""
-    endpoint = {
+    endpoint: dict[str, Any] = {
         "good": bool(probes) and all(one["good"] for one in probes),
         "sentences": [one["sentence"] for one in probes] or ["endpoint not asked"],
         "first_good": min((one["first_good"] for one in probes if one.get("first_good") is not None), default=None),
@@ -56,9 +56,7 @@ def _down(prometheus: dict[str, Any] | None, since: float | None) -> dict[str, A
     return outage_window(probe["series"], prometheus["clock"], since=since)
 
 
-def error_ratio(
-    prometheus: dict[str, Any] | None, limit: float, minimum: int, since: float | None = None
-) -> dict[str, Any]:
+def error_ratio(prometheus: dict[str, Any] | None, limit: float, minimum: int, since: float | None = None) -> dict[str, Any]:
     """state: ok, too_high, not_measurable (too little traffic since the repair) or unknown (nobody could tell)."""
     found: dict[str, Any] = {"state": "unknown", "value": None, "requests": None, "errors": None, "sentence": ""}
     if not prometheus:
@@ -136,7 +134,9 @@ def _window(points: list[tuple[float, float]], now: float, since: float | None, 
         first -= 1
     recovered = points[last + 1][0] if last + 1 < len(points) else None
     seen = points[max(first - 1, 0) : last + 2]
-    whole = first > 0 and recovered is not None and all(later[0] - earlier[0] <= longest for earlier, later in zip(seen, seen[1:]))
+    whole = (
+        first > 0 and recovered is not None and all(later[0] - earlier[0] <= longest for earlier, later in zip(seen, seen[1:]))
+    )
     began = points[first][0]
     return {
         "first_bad": began,

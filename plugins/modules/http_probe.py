@@ -134,6 +134,7 @@ endpoints:
 """
 
 import time
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -186,9 +187,7 @@ def main() -> None:
 
     def prove(url: str) -> dict[str, Any]:
         return _http_probe.probe(
-            lambda timeout: _http_probe.get(
-                url, timeout, validate_certs=options["validate_certs"], host_header=options["host_header"]
-            ),
+            partial(_http_probe.get, url, validate_certs=options["validate_certs"], host_header=options["host_header"]),
             url,
             wanted,
             count=options["count"],
@@ -199,9 +198,7 @@ def main() -> None:
         )
 
     # The resolver knows no timeout, so the wait for the threads has its own.
-    verdicts = ask_all(
-        {url: lambda url=url: prove(url) for url in options["urls"]}, options["deadline"] + options["timeout"] + 2
-    )
+    verdicts = ask_all({url: partial(prove, url) for url in options["urls"]}, options["deadline"] + options["timeout"] + 2)
     endpoints = [verdicts.get(url) or _http_probe.silent(url, options["deadline"]) for url in options["urls"]]
     good = bool(endpoints) and all(one["good"] for one in endpoints)
     module.exit_json(

@@ -96,6 +96,7 @@ results:
 
 import ssl
 import time
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -135,8 +136,12 @@ def main() -> None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     questions = {
-        query["name"]: lambda query=query: _prometheus.ask(
-            options["url"], {**query, "end": now if query["end"] is None else query["end"]}, options["timeout"], context
+        query["name"]: partial(
+            _prometheus.ask,
+            options["url"],
+            {**query, "end": now if query["end"] is None else query["end"]},
+            options["timeout"],
+            context,
         )
         for query in options["queries"]
     }
@@ -145,7 +150,9 @@ def main() -> None:
     answers = ask_all(questions, 2 * options["timeout"] + 1)
     silent = {"samples": [], "series": [], "answered": False, "problem": "no answer in time"}
     results = {name: answers.get(name, silent) for name in questions}
-    first = next((f"Prometheus at {options['url']}, {name}: {one['problem']}" for name, one in results.items() if one["problem"]), None)
+    first = next(
+        (f"Prometheus at {options['url']}, {name}: {one['problem']}" for name, one in results.items() if one["problem"]), None
+    )
     module.exit_json(
         changed=False,
         answered=any(one["answered"] for one in results.values()),
