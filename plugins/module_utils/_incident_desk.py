@@ -18,8 +18,17 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 
 INCIDENT = re.compile(r"INC-\d{8}-\d{4}(-\d+)?\Z")
 OPERATIONS = re.compile(r"OPS-\d{8}\Z")
-STATE_FIELDS = {"id": str, "hosts": list, "status": str, "opened": str, "entries": int, "head": str, "status_at": (int, float)}
+STATE_FIELDS: dict[str, Any] = {
+    "id": str,
+    "hosts": list,
+    "status": str,
+    "opened": str,
+    "entries": int,
+    "head": str,
+    "status_at": (int, float),
+}
 OVER = "resolved"
+READINGS = 10
 
 
 def read_state(folder: str) -> dict[str, Any] | None:
@@ -97,13 +106,22 @@ def last_outcome(entries: list[dict[str, Any]]) -> str | None:
     return None
 
 
+def read_both(folder: str, incident: str) -> tuple[dict[str, Any] | None, timeline.Timeline, dict[str, Any] | None]:
+    """State, timeline, and where they disagree. Nothing is locked, so a recorder at work is waited out by reading again."""
+    for _attempt in range(READINGS):
+        state = read_state(folder)
+        found = read_timeline(folder, incident)
+        broken_at = timeline.pinned(found, state)
+        if broken_at is None or read_state(folder) == state:
+            break
+    return state, found, broken_at
+
+
 def view(name: str, folder: str, host: str | None) -> dict[str, Any] | None:
     """One incident as the desk tells it; None for a folder that never became one."""
-    state = read_state(folder)
-    found = read_timeline(folder, name)
+    state, found, broken_at = read_both(folder, name)
     if state is None and not found.entries and not found.torn:
         return None
-    broken_at = timeline.pinned(found, state)
     if state and state.get("broken_at"):
         broken_at = state["broken_at"]
     ours = of_host(found.entries, host)

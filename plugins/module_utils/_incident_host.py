@@ -28,6 +28,8 @@ LEASE_FIELDS = {
     "token": int, "responder": str, "controller": str, "run_id": str, "playbook": str,
     "since": str, "until": str, "boot_id": str, "expires": float,
 }  # fmt: skip
+# Seconds since boot that no machine reaches.
+FAR_AWAY = 1e12
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def read_lease(places: Places) -> dict[str, Any] | None:
         return lease
     return {
         "token": 0, "responder": "unknown", "controller": "unknown", "run_id": "unknown", "playbook": "unknown",
-        "since": utc(os.stat(places.lease).st_mtime), "until": "unknown", "boot_id": boot_id(), "expires": float("inf"),
+        "since": utc(os.stat(places.lease).st_mtime), "until": "unknown", "boot_id": boot_id(), "expires": FAR_AWAY,
     }  # fmt: skip
 
 

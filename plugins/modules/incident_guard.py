@@ -219,6 +219,7 @@ attempts:
 """
 
 import syslog
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -261,7 +262,7 @@ ARGUMENTS = {
 STEPS = {"acquired": guard.acquire, "checked": guard.check, "released": guard.release}
 
 
-def pin_in_journal(wanted: dict) -> None:
+def pin_in_journal(wanted: dict[str, Any]) -> None:
     """The record lies elsewhere; its head here makes a later rewrite of the record show."""
     syslog.openlog("marketplace_incident", syslog.LOG_PID, syslog.LOG_AUTH)
     syslog.syslog(

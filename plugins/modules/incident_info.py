@@ -98,14 +98,21 @@ holds:
   type: list
   elements: dict
 attempts:
-  description: The repairs tried within the last day, each with C(action), C(at) (seconds since 1970), C(run_id) and C(responder).
+  description:
+    - The repairs tried within the last day, each with C(action), C(at) (seconds since 1970), C(run_id) and C(responder).
+    - V(null) when their file cannot be understood.
   returned: O(source=host)
   type: list
   elements: dict
 token:
-  description: The last fencing token given out.
+  description: The last fencing token given out. V(null) when its file cannot be understood.
   returned: O(source=host)
   type: int
+problems:
+  description: What could not be understood, one sentence each.
+  returned: O(source=host)
+  type: list
+  elements: str
 clock:
   description: The host's clock, in seconds since 1970.
   returned: O(source=host)
@@ -171,6 +178,7 @@ open_incident:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -190,13 +198,23 @@ ARGUMENTS = {
 DAY = 86400
 
 
-def of_host(places: host.Places) -> dict:
-    lease = host.read_lease(places)
+def of_host(places: host.Places) -> dict[str, Any]:
+    lease, attempts, token, problems = host.read_lease(places), None, None, []
+    # Looking goes on where acting would stop.
+    try:
+        attempts = host.recent(host.read_attempts(places), DAY)
+    except IncidentError as problem:
+        problems.append(str(problem))
+    try:
+        token = host.read_token(places)
+    except IncidentError as problem:
+        problems.append(str(problem))
     return {
         "lease": None if lease is None else {**lease, "in_force": host.in_force(lease)},
         "holds": host.read_holds(places),
-        "attempts": host.recent(host.read_attempts(places), DAY),
-        "token": host.read_token(places),
+        "attempts": attempts,
+        "token": token,
+        "problems": problems,
         "clock": time.time(),
         "boot_id": boot_id(),
     }
