@@ -50,7 +50,7 @@ class Writer(threading.Thread):
 
     def _change(self) -> None:
         kind = CHANCE.randrange(20)
-        make = self._insert if kind < INSERTS else self._update if kind < INSERTS + UPDATES else self._delete
+        make = self._place if kind < INSERTS else self._move_on if kind < INSERTS + UPDATES else self._withdraw
         entry = None
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -68,7 +68,7 @@ class Writer(threading.Thread):
         if entry:
             self._ledger.committed(entry)
 
-    def _insert(self) -> dict[str, Any] | None:
+    def _place(self) -> dict[str, Any] | None:
         self._number += 1
         reference = f"W-{self._run}-{self._number}"
         prices = [CHANCE.randrange(10**9, 10**12) for _ in range(CHANCE.randrange(1, 4))]
@@ -84,7 +84,7 @@ class Writer(threading.Thread):
         row = {"status": "open", "revision": 1, "total_piconero": sum(prices), "items": len(prices)}
         return {"operation": "insert", "table": "orders", "key": reference, "row": row}
 
-    def _update(self) -> dict[str, Any] | None:
+    def _move_on(self) -> dict[str, Any] | None:
         """Moves on any order, of the seed or of the writer: a row that is lost must be missed wherever it lies."""
         found = self._connection.execute(
             "SELECT id, reference, status, revision, total_piconero,"
@@ -102,7 +102,7 @@ class Writer(threading.Thread):
         row = {"status": status, "revision": revision + 1, "total_piconero": total, "items": items}
         return {"operation": "update", "table": "orders", "key": reference, "row": row}
 
-    def _delete(self) -> dict[str, Any] | None:
+    def _withdraw(self) -> dict[str, Any] | None:
         """Withdraws the oldest order of the writer's own; what others placed stays."""
         found = self._connection.execute(
             "SELECT id, reference FROM orders WHERE reference >= 'W-' AND reference < 'W.' ORDER BY id LIMIT 1"
