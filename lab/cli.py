@@ -3,6 +3,7 @@
 """The commands of script/lab."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -27,8 +28,12 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nscript/lab: interrupted; the next `script/lab up` goes on from here.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; Python's own flush at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as failed:
-        if failed.errno != 28:
+        if failed.errno != errno.ENOSPC:
             raise
         print(
             f"script/lab: no space left ({failed.filename}): free some, or set MARKETPLACE_LAB_HOME to a folder on a "
