@@ -15,18 +15,18 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._summa
 # (what the reply contains, what that means, what to do next); the first that fits.
 MEANINGS = (
     (("missing sudo password", "sudo: a password is required", "incorrect sudo password", "incorrect become password"),
-     "sudo on {host} wants a password that was not given", "run again with --ask-become-pass (-K), or allow sudo without a password there"),
+     "On {host} sudo wants a password that was not given", "run again with --ask-become-pass (-K), or allow sudo without a password there"),
     (("is not in the sudoers file", "is not allowed to execute"),
-     "the user of this connection may not use sudo on {host}", "name another ansible_user in the inventory, or allow sudo on the host"),
+     "The user of this connection may not use sudo on {host}", "name another ansible_user in the inventory, or allow sudo on the host"),
     (("sudo: not found", "sudo: command not found", "failed to find the executable sudo"),
      "{host} has no sudo", "connect as root (ansible_user=root) or name another ansible_become_method"),
     (("permission denied (", "authentication failed", "invalid/incorrect password", "too many authentication failures"),
      "{host} refused the login", "try: ssh {address}; then check ansible_user and ansible_ssh_private_key_file in the inventory"),
     (("host key verification failed", "remote host identification has changed"),
-     "the ssh host key of {host} is not the known one (a new machine, or somebody in between)",
+     "The ssh host key of {host} is not the known one (a new machine, or somebody in between)",
      "compare its fingerprint with the hoster's before removing the old one: ssh-keygen -R {address}"),
     (("could not resolve hostname", "name or service not known", "temporary failure in name resolution", "nodename nor servname"),
-     "the name {address} of {host} cannot be resolved", "check ansible_host in the inventory, and DNS: getent hosts {address}"),
+     "{host} cannot be found: its name does not resolve", "check ansible_host in the inventory, and DNS: getent hosts {address}"),
     (("connection refused",),
      "{host} is there but takes no ssh (connection refused)", "try: ssh {address}; the hoster's console shows whether sshd runs"),
     (("timed out", "no route to host", "network is unreachable", "connection closed by", "connection reset"),
@@ -44,6 +44,6 @@ def first_contact(result: Any, address: str, host: str = "") -> dict[str, str]:
     for marks, meaning, following in MEANINGS:
         if any(mark in said.lower() for mark in marks):
             sentence = meaning.format(host=where, address=address)
-            return {"sentence": f"{sentence[0].upper()}{sentence[1:]}.", "next": following.format(host=where, address=address)}
+            return {"sentence": f"{sentence}.", "next": following.format(host=where, address=address)}
     # A module of ours that failed has said it in one sentence already.
     return {"sentence": said or f"{where} gave no answer.", "next": f"ansible {host or address} -m ansible.builtin.ping -vvv"}

@@ -90,7 +90,7 @@ def lease_refusal(request: Request, lease: dict[str, Any] | None) -> dict[str, s
         return None
     if request.owns(lease) and (lease["run_id"] == request.run_id or request.resume):
         return None
-    whose = "another run of yours" if request.owns(lease) else owner(lease)
+    whose = "Another run of yours" if request.owns(lease) else owner(lease)
     still = (
         f" (pid {lease['pid']} on {clean(lease['controller'])} is still there)"
         if request.owns(lease) and lease.get("pid")
@@ -98,7 +98,7 @@ def lease_refusal(request: Request, lease: dict[str, Any] | None) -> dict[str, s
     )
     return refusal(
         "lease",
-        f"{whose[0].upper()}{whose[1:]} has been acting here with playbook {clean(lease['playbook'])} since {lease['since']}{still}; "
+        f"{whose} has been acting here with playbook {clean(lease['playbook'])} since {lease['since']}{still}; "
         f"the lease ends {lease['until']} unless it is renewed.",
         _again(request, "-e take_over=true"),
     )
