@@ -23,9 +23,10 @@ COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-c
 CONFIG_TIMEOUT = 20.0
 PROJECT_LABEL = "com.docker.compose.project"
 
+# Without an answer of the daemon the command line has no fields of the server's to show, and asking for one is an error.
 _INFO = (
-    '{"version":{{json .ServerVersion}},"root_dir":{{json .DockerRootDir}},'
-    '"live_restore":{{json .LiveRestoreEnabled}},"errors":{{json .ServerErrors}}}'
+    '{"errors":{{json .ServerErrors}}{{if not .ServerErrors}},"version":{{json .ServerVersion}},'
+    '"root_dir":{{json .DockerRootDir}},"live_restore":{{json .LiveRestoreEnabled}}{{end}}}'
 )
 _LOCAL_SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
 
@@ -142,7 +143,10 @@ def read_daemon(timeout: float) -> Daemon:
         return Daemon("stopped", f"docker.service is {units['docker']} (asking the socket would start it)", units=units)
     answer = run(["docker", "info", "--format", _INFO], timeout)
     if answer.timed_out:
-        return Daemon("not_responding", f"docker info gave no answer within {timeout:g} s", units=units)
+        # A host that is only busy gets a second chance: a hanging daemon is escalated, not mended.
+        answer = run(["docker", "info", "--format", _INFO], timeout)
+    if answer.timed_out:
+        return Daemon("not_responding", f"docker info gave no answer within {timeout:g} s, twice", units=units)
     errors = sentence_from(answer.err)
     try:
         found = _compose_parse.json_object(answer.out)
