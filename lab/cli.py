@@ -104,16 +104,20 @@ def _status(_: argparse.Namespace) -> int:
 
 def _show(name: str) -> int:
     if not (labs() / name / "state.json").exists():
-        say(f"{name}  not complete: `{command(name, 'up')}` finishes it")
+        what = "not complete" if (labs() / name).exists() else "not up"
+        say(f"{name}  {what}: start it by `{command(name, 'up')}`")
         return 1
     lab = Lab.named(name)
     status, _ = lab.get("health", "/api/health")
     host = lab.host.state() or "missing"
-    services = lab.services() if host == "running" else []
+    if host != "running":
+        say(f"{name}  NOT HEALTHY  its host is {host}: `{command(name, 'up')}` brings it back")
+        return 1
+    services = lab.services()
     sick = [service for service in services if not service.well]
     missing = sorted(set(lab.expected_services()) - {service.name for service in services})
     well = status == 200 and not sick and not missing
-    say(f"{name}  {'healthy' if well else 'NOT HEALTHY'}  host {host}, health endpoint {status or 'silent'}")
+    say(f"{name}  {'healthy' if well else 'NOT HEALTHY'}  health endpoint {status or 'silent'}")
     say("  ports     " + "  ".join(f"{port} {number}" for port, number in lab.ports.items()))
     say(f"  services  {len(services) - len(sick)} of {len(lab.expected_services())} healthy")
     for service in sick:

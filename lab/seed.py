@@ -15,6 +15,7 @@ from lab.errors import LabError
 from lab.host_container import HostContainer
 from lab.places import COMPOSE_DIR, PROJECT, STACK, cache
 from lab.progress import stage
+from lab.shell import wait_until
 from lab.stack import project
 
 ORDERS = 50_000
@@ -109,7 +110,7 @@ def _make(container: HostContainer, host: images.Image, stack: images.Image) -> 
              "seed", "--orders", str(ORDERS)]
         )  # fmt: skip
     with stage("seed: first start until all is healthy"):
-        container.compose(["up", "--detach", "--wait", "--wait-timeout", "180"])
+        _start_until_healthy(container)
         services = container.compose(["config", "--services"]).stdout.split()
         (folder / "services.json").write_text(json.dumps(sorted(services)))
     with stage("seed: clean stop"):
@@ -140,6 +141,17 @@ def _make_escrow(container: HostContainer, archive: Path) -> str:
     shutil.move(filesystems.mount_point(container.folder, filesystems.FILE_SYSTEMS[1]) / "escrow.tar", part)
     part.rename(archive)
     return f"{made['balance'] / 1e12:.1f} XMR"
+
+
+def _start_until_healthy(container: HostContainer) -> None:
+    """On a busy machine a wallet may need longer than its first probes give it: then Compose gives up, and is asked again."""
+
+    def all_well() -> bool:
+        return container.compose(["up", "--detach", "--wait", "--wait-timeout", "120"], check=False).returncode == 0
+
+    if not wait_until(all_well, 300, every=2):
+        sick = container.compose(["ps", "--all", "--format", "{{.Service}} {{.Status}}"], check=False).stdout
+        raise LabError(f"The marketplace did not become healthy within 300 s: {', '.join(sick.splitlines())}.")
 
 
 def _address(container: HostContainer, service: str) -> str:
