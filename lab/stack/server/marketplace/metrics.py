@@ -57,7 +57,9 @@ class StateCollector:
             yield _gauge("monero_daemon_up", "1 if the daemon answers", self._daemon.up)
             yield _gauge("monero_daemon_synchronized", "1 if the daemon says so", self._daemon.synchronized)
             yield _gauge("monero_daemon_height", "Height of the chain", self._daemon.height)
-            yield _gauge("monero_daemon_last_block_timestamp_seconds", "Its last block's time", self._daemon.last_block)
+            block = GaugeMetricFamily("monero_daemon_last_block_timestamp_seconds", "Its last block's time", labels=["network"])
+            block.add_metric([self._daemon.network], self._daemon.last_block)
+            yield block
 
 
 class DatabaseWatch(threading.Thread):

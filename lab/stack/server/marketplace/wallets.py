@@ -76,6 +76,7 @@ class DaemonWatch(threading.Thread):
         self.synchronized = False
         self.height = 0
         self.last_block = 0
+        self.network = ""
         self._rpc = Rpc(url)
         self._stopping = threading.Event()
 
@@ -85,7 +86,7 @@ class DaemonWatch(threading.Thread):
                 info = self._rpc.call("get_info", ANSWER_SECONDS)
                 header = self._rpc.call("get_last_block_header", ANSWER_SECONDS)["block_header"]
                 self.synchronized, self.height = bool(info["synchronized"]), int(info["height"])
-                self.last_block = int(header["timestamp"])
+                self.last_block, self.network = int(header["timestamp"]), str(info["nettype"])
                 self.up = True
             except (RpcError, KeyError, *UNANSWERED):
                 self.up = False
