@@ -1,0 +1,68 @@
+"""Every way a run can end."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _outcome as outcome
+
+SETTLED = {"settled": True}
+PROVEN = {"verdict": "proven", "sentences": ["GET 200 x5"]}
+CRASHING = {"settled": False, "escalate": [{"sentence": "server dies at every start"}]}
+PAUSED = {"settled": False, "confirm": [{"what": "unpause:server", "given": False, "why": "somebody paused it"}]}
+
+
+def run(**facts: object) -> dict[str, object]:
+    return {"host": "market-1", "playbook": "outage", **facts}
+
+
+ENDINGS = [
+    ("nothing broken", run(findings=SETTLED, proof=PROVEN), "healthy", False),
+    ("nothing broken, check mode", run(findings=SETTLED, proof=PROVEN, check=True), "healthy", False),
+    ("repaired and proven", run(findings=SETTLED, proof=PROVEN, acted=True), "restored", True),
+    ("repaired, proof failed", run(findings=SETTLED, proof={"verdict": "failed"}, acted=True), "escalated", True),
+    ("repaired, ratio unproven", run(findings=SETTLED, proof={"verdict": "unproven"}, acted=True), "restored", True),
+    ("broken, check mode", run(findings={"settled": False, "plan": ["start server"]}, check=True), "planned", False),
+    ("cannot be repaired", run(findings=CRASHING), "escalated", True),
+    ("cannot be repaired, check mode", run(findings=CRASHING, check=True), "planned", False),
+    ("paused by a person", run(findings=PAUSED), "needs_confirmation", True),
+    ("still not settled", run(findings={"settled": False}, acted=True), "escalated", True),
+    ("hold", run(findings={"settled": False}, refusal={"kind": "hold", "sentence": "held"}), "held", False),
+    ("lease", run(findings={"settled": False}, refusal={"kind": "lease", "sentence": "theirs"}), "held", False),
+    ("tried too often", run(findings={"settled": False}, refusal={"kind": "attempts", "sentence": "3"}), "escalated", True),
+    ("unreachable", run(failure={"sentence": "no route"}), "failed", False),
+    ("a step broke", run(findings={"settled": False}, failure={"sentence": "boom"}, acted=True), "escalated", True),
+    ("verify, proven", run(playbook="verify", proof=PROVEN), "done", False),
+    ("verify, failed", run(playbook="verify", proof={"verdict": "failed"}), "escalated", False),
+    ("nothing was found at all", run(), "escalated", False),
+]
+
+
+@pytest.mark.parametrize("facts, ended, news", [case[1:] for case in ENDINGS], ids=[case[0] for case in ENDINGS])
+def test_ending(facts: dict[str, object], ended: str, news: bool) -> None:
+    result = outcome.judge(facts)
+    assert (result["outcome"], result["news"]) == (ended, news)
+    assert result["zero"] is (ended in ("healthy", "restored", "done", "planned"))
+
+
+def test_confirmation_command_is_exact() -> None:
+    assert outcome.judge(run(findings=PAUSED))["next"] == [
+        "ansible-playbook playbooks/outage.yml --limit market-1 -e confirm=unpause:server"
+    ]
+
+
+@pytest.mark.parametrize("last", ["escalated", "needs_confirmation"])
+def test_healthy_after_bad_news_is_restored_and_recorded(last: str) -> None:
+    result = outcome.judge(run(findings=SETTLED, proof=PROVEN, desk={"open_incident": {"last_outcome": last}}))
+    assert (result["outcome"], result["news"]) == ("restored", True)
+
+
+def test_healthy_after_a_restored_run_is_no_news() -> None:
+    result = outcome.judge(run(findings=SETTLED, proof=PROVEN, desk={"open_incident": {"last_outcome": "restored"}}))
+    assert (result["outcome"], result["news"]) == ("healthy", False)
+
+
+def test_healthy_after_an_interrupted_run_says_so() -> None:
+    desk = {"open_incident": {"interrupted": {"run_id": "a1", "since": "02:13"}}}
+    result = outcome.judge(run(findings=SETTLED, proof=PROVEN, desk=desk))
+    assert (result["outcome"], result["news"]) == ("restored", True)
+    assert result["did"] == ["nothing now: an earlier step holds"]
