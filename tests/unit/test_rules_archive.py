@@ -20,7 +20,7 @@ MODULES = sorted(path.stem for path in (PROJECT / "plugins" / "modules").glob("*
 # All that ansible-core reads in plugins/.
 PLUGIN_KINDS = {"action", "callback", "doc_fragments", "filter", "lookup", "module_utils", "modules", "test"}
 ALLOWED = re.compile(
-    r"(?:MANIFEST\.json|FILES\.json|LICENSE|README\.md|CHANGELOG\.rst|changelogs/\w+\.yaml|meta/[\w-]+\.yml|docs/\w+\.md"
+    r"(?:MANIFEST\.json|FILES\.json|LICENSE|README\.md|CHANGELOG\.md|changelogs/\w+\.yaml|meta/[\w-]+\.yml|docs/\w+\.md"
     r"|inventories/example/[\w/]+\.yml|playbooks/\w+\.yml|roles/\w+/README\.md|roles/\w+/\w+/\w+\.yml|plugins/\w+/\w+\.py)"
 )
 

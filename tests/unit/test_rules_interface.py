@@ -78,6 +78,14 @@ def test_internal_variables_are_marked_as_such(role):
     assert [name for name in internal if not name.startswith(f"__{role.name}_")] == []
 
 
+def test_every_variable_is_used():
+    # By the role itself, its own defaults, or, for what one role hands to another, by a playbook or another role.
+    texts = [path.read_text(encoding="utf-8") for path in (PROJECT / "roles").rglob("*.yml") if path.parent.name in ("tasks", "vars")]
+    computed = [str(value) for role in roles() for value in defaults(role).values() if "{{" in str(value)]
+    used = set(re.findall(r"\w+", " ".join([*texts, *computed])))
+    assert {name for role in roles() for name in options(role)} - used == set()
+
+
 # With a default of its own a role also works where the fact is not there.
 SITE_FACT = re.compile(r"\bmarketplace_(?!incident)\w+\b(?! *\| *default\()")
 
