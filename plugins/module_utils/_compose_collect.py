@@ -20,6 +20,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch, utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, ask_all
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_secrets import masked, secret_values
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_text
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._container_log_archive import paused_by_us
 
@@ -79,6 +80,7 @@ def look(wanted: Look) -> dict[str, Any]:
     if daemon.running and not any(is_sick(one, clock) or one["state"] == "missing" for one in services):
         endpoints = _ask_again(endpoints, wanted)
     reclaimable = _look_closer(wanted, daemon, services, endpoints, disk, clock)
+    _mask(services, endpoints, secret_values(containers or []))
     return {
         "taken_at": utc(clock),
         "clock": clock,
@@ -98,6 +100,16 @@ def look(wanted: Look) -> dict[str, Any]:
         "services": services,
         "endpoints": endpoints,
     }
+
+
+def _mask(services: list[dict[str, Any]], endpoints: list[dict[str, Any]], secrets: list[str]) -> None:
+    """Applications print their settings when they fail; what is shown of it may not show a secret."""
+    for one in services:
+        one["log"] = [masked(line, secrets) for line in one["log"]]
+        for key in ("probe_output", "error"):
+            one[key] = one[key] and masked(one[key], secrets)
+    for endpoint in endpoints:
+        endpoint["body"] = masked(endpoint["body"], secrets)
 
 
 def _check_services(wanted: Look, project: _compose_parse.Project) -> None:

@@ -28,6 +28,9 @@ _INFO = (
     '{"errors":{{json .ServerErrors}}{{if not .ServerErrors}},"version":{{json .ServerVersion}},'
     '"root_dir":{{json .DockerRootDir}},"live_restore":{{json .LiveRestoreEnabled}}{{end}}}'
 )
+# Compose greets the daemon even when it only reads a file or tells its version: that would start one that is down, and wait for one
+# that hangs. At this address there is nobody to greet.
+_NO_DAEMON = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 _LOCAL_SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
 
 
@@ -82,7 +85,7 @@ def _names_a_file(directory: str) -> bool:
 
 
 def read_project(directory: str) -> _compose_parse.Project:
-    answer = run(["docker", "compose", "config", "--format", "json"], CONFIG_TIMEOUT, cwd=directory)
+    answer = run(["docker", "compose", "config", "--format", "json"], CONFIG_TIMEOUT, cwd=directory, extra=_NO_DAEMON)
     if answer.absent:
         raise CannotLook(
             "The command docker is not installed on this host (or not on root's PATH), so its containers cannot be looked at: "
@@ -118,7 +121,7 @@ def _config_refused(answer: Ran, directory: str) -> str:
 
 
 def read_compose_version() -> str | None:
-    answer = run(["docker", "compose", "version", "--short"], CONFIG_TIMEOUT)
+    answer = run(["docker", "compose", "version", "--short"], CONFIG_TIMEOUT, extra=_NO_DAEMON)
     found = _compose_parse.compose_version(sentence_from(answer.out)) if answer.ok else None
     if found is not None and found < _compose_parse.OLDEST_COMPOSE:
         raise CannotLook(

@@ -43,10 +43,17 @@ class Ran:
         return self.status == 127
 
 
-def run(argv: Sequence[str], timeout: float, *, cwd: str | None = None, limit: int = OUTPUT_LIMIT) -> Ran:
+def run(
+    argv: Sequence[str],
+    timeout: float,
+    *,
+    cwd: str | None = None,
+    limit: int = OUTPUT_LIMIT,
+    extra: Mapping[str, str] | None = None,
+) -> Ran:
     """Run a command in its own process group; whatever it started ends with it."""
     began = time.monotonic()
-    environment = dict(os.environ, LC_ALL="C.UTF-8", DOCKER_CLI_HINTS="false", NO_COLOR="1")
+    environment = dict(os.environ, LC_ALL="C.UTF-8", DOCKER_CLI_HINTS="false", NO_COLOR="1", **(extra or {}))
     try:
         child = subprocess.Popen(
             list(argv),

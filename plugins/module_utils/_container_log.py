@@ -20,6 +20,7 @@ from typing import Any, Sequence
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _compose_parse
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_secrets import redacted
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import (
     clean_lines,
     human_bytes,
@@ -31,54 +32,15 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     write_all,
 )
 
-REDACTED = "<redacted>"
 # A copy must not be what fills a disk to its last byte.
 FLOOR_BYTES = 64 * 1024 * 1024
 # A log larger than this is kept since the container's last start; the rest of it stays where it is.
 WHOLE_BELOW_BYTES = 64 * 1024 * 1024
 POLL_SECONDS = 0.1
 
-_SECRET_NAME = re.compile(r"pass|secret|token|login|credential|(?:^|[-_])key|auth", re.IGNORECASE)
-_SECRET_IN_TEXT = re.compile(r"([\w-]*(?:pass\w*|secret|token|login|credential|[-_]key)[\w-]*[=: ]\s*)(\S+)", re.IGNORECASE)
-_LOGIN_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
-
 
 class NotKept(Exception):
     """One sentence on why a log was not kept."""
-
-
-def redacted(container: dict[str, Any]) -> dict[str, Any]:
-    """A container's settings without the values of its environment and without logins in its command."""
-    copy: dict[str, Any] = json.loads(json.dumps(container))
-    config = copy.get("Config")
-    if isinstance(config, dict):
-        config["Env"] = [f"{str(entry).partition('=')[0]}={REDACTED}" for entry in config.get("Env") or []]
-        for name in ("Cmd", "Entrypoint"):
-            if isinstance(config.get(name), list):
-                config[name] = redacted_arguments(config[name])
-        probe = config.get("Healthcheck")
-        if isinstance(probe, dict) and isinstance(probe.get("Test"), list):
-            probe["Test"] = redacted_arguments(probe["Test"])
-    if isinstance(copy.get("Args"), list):
-        copy["Args"] = redacted_arguments(copy["Args"])
-    return copy
-
-
-def redacted_arguments(arguments: Sequence[Any]) -> list[str]:
-    """``--rpc-login user:password`` and ``--token=value`` lose what follows."""
-    safe: list[str] = []
-    hide = False
-    for argument in map(str, arguments):
-        name, equals, _value = argument.partition("=")
-        if hide:
-            safe.append(REDACTED)
-            hide = False
-        elif argument.startswith("-") and " " not in name and _SECRET_NAME.search(name):
-            safe.append(f"{name}={REDACTED}" if equals else argument)
-            hide = not equals
-        else:
-            safe.append(_LOGIN_IN_URL.sub(f"{REDACTED}@", _SECRET_IN_TEXT.sub(rf"\1{REDACTED}", argument)))
-    return safe
 
 
 def base_name(service: str, container: dict[str, Any], moment: str) -> str:
