@@ -47,7 +47,7 @@ from ansible.playbook.role_include import IncludeRole
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._first_contact import first_contact
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._first_contact import first_contact, words
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain_text import (
     cut,
     printable,
@@ -83,19 +83,6 @@ def said(name: str) -> str:
     return name.split(PREFIX, 1)[-1].strip()
 
 
-def words_of(result: dict[str, Any]) -> str:
-    """The one sentence of a failed result."""
-    for item in result.get("results") or []:
-        if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
-            return words_of(item)
-    if "censored" in result:
-        return "it failed, and its words are hidden because they may hold a secret (no_log)."
-    message = result.get("msg") or result.get("module_stderr") or result.get("stderr") or result.get("reason")
-    if isinstance(message, (list, tuple)):
-        message = " ".join(str(line) for line in message)
-    return printable(str(message or "it failed without a word; run again with -v to see everything.")).strip()
-
-
 class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -108,6 +95,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
         self._told: set[str] = set()  # includes and sentences that were shown
         self._begun: dict[tuple[str, str], float] = {}
         self._waits: dict[tuple[str, str], tuple[float, float, str]] = {}
+        self._items: dict[tuple[str, str], str] = {}  # the first failed item's words
         self._sentences: dict[str, list[str]] = {}  # failures whose words a summary may still say
         self._unsummed: set[str] = set()  # hosts that failed and had no summary since
         self._in_place = False
@@ -244,7 +232,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
 
     def _summary(self, host: str, found: dict[str, Any], color: str) -> None:
         """The last words of a run on a host, once; what they say of a failure need not be said again."""
-        text = printable(words_of(found) if "censored" in found else str(found.get("msg") or ""))
+        text = printable(words(found) if "censored" in found else str(found.get("msg") or ""))
         flat = " ".join(text.split())
         for sentence in self._sentences.pop(host, []):
             if " ".join(sentence.split()) not in flat:
@@ -282,9 +270,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
             return
         if result.task.action not in SPEAKERS:
             self._line(f"  failed: {self._of(host)}{said(name)}", C.COLOR_ERROR)
+        sentence = self._items.pop((host, result.task._uuid), "") or words(result.result)
         sentences = self._sentences.setdefault(host, [])
-        if words_of(result.result) not in sentences:
-            sentences.append(words_of(result.result))
+        if sentence not in sentences:
+            sentences.append(sentence)
 
     @unless_verbose
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -292,9 +281,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
         if result.task.ignore_unreachable:
             return
         host = result.host.get_name()
-        where = result.result.get("_ansible_delegated_vars", {}).get("ansible_host") or result.task.delegate_to or host
-        found = first_contact(result.result, str(where), host)
-        self._line(f"{found['sentence']} {found['next']}", C.COLOR_UNREACHABLE)
+        where = str(result.task.delegate_to or host)
+        found = first_contact(result.result, where, where)
+        self._line(f"{found['sentence']} Next: {found['next']}", C.COLOR_UNREACHABLE)
         self._unsummed.add(host)
 
     @unless_verbose
@@ -310,6 +299,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
     @unless_verbose
     def v2_runner_item_on_failed(self, result: Any) -> None:
         self._handle_warnings(result.result)
+        self._items.setdefault((result.host.get_name(), result.task._uuid), words(result.result))
 
     @unless_verbose
     def v2_runner_item_on_skipped(self, result: Any) -> None:
