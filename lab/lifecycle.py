@@ -26,7 +26,7 @@ ADDRESS = "127.0.0.1"
 def up(name: str) -> Lab:
     """Bring a lab up; what is already there is kept, what is half there is made anew."""
     _need_root()
-    home().mkdir(parents=True, exist_ok=True)
+    _make_home()
     with locked(f"lab-{name}", f"another script/lab works on {name}"):
         # Within the lock nobody builds the same twice, nor stops the engine before this lab counts as one.
         with locked("cache", "another script/lab builds what this one needs too"):
@@ -99,7 +99,7 @@ def _boot(name: str, engine: Engine, seed: Path) -> Lab:
             write_known_hosts(folder, ADDRESS, ports["ssh"])
             (folder / "desk").mkdir(mode=0o700)
             state = _state(name, container, ports, seed)
-            _give_to_caller(folder)
+            _give_to_caller(folder / "ssh", folder / "ssh/id_ed25519", folder / "ssh/known_hosts", folder / "desk")
             _write(folder / "state.json", state)
         if not _wait_for_ssh(ports["ssh"]):
             raise LabError(f"sshd of {name} did not answer within 60 s: see `docker logs {container.name}`.")
@@ -129,14 +129,19 @@ def _write(file: Path, state: dict[str, object]) -> None:
     part.rename(file)
 
 
-def _give_to_caller(folder: Path) -> None:
-    """Whoever called through sudo runs ansible-playbook as themselves: key and desk are theirs."""
+def _make_home() -> None:
+    """A missing ~/.cache is its user's, not root's, or other programs of theirs fail in it."""
+    missing = [path for path in (home(), *home().parents) if not path.exists()]
+    home().mkdir(parents=True, exist_ok=True)
+    _give_to_caller(*missing)
+
+
+def _give_to_caller(*paths: Path) -> None:
+    """Whoever called through sudo runs ansible-playbook as themselves."""
     owner = os.environ.get("SUDO_UID")
-    if not owner:
-        return
-    group = int(os.environ.get("SUDO_GID", "-1"))
-    for path in (folder / "ssh", folder / "ssh/id_ed25519", folder / "ssh/known_hosts", folder / "desk"):
-        os.chown(path, int(owner), group)
+    if owner:
+        for path in paths:
+            os.chown(path, int(owner), int(os.environ.get("SUDO_GID", "-1")))
 
 
 def _wait_for_ssh(port: int) -> bool:
