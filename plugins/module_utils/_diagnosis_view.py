@@ -70,17 +70,17 @@ class View:
         self.reclaimable: dict[str, Any] = compose.get("reclaimable") or {}
         self.services: dict[str, dict[str, Any]] = {one["name"]: one for one in compose["services"]}
         self.endpoints: dict[str, dict[str, Any]] = {one["url"]: one for one in compose["endpoints"]}
-        self._needs = {name: self._direct_needs(one) for name, one in self.services.items()}
+        self._needs = {
+            name: [need for need in one["depends_on"] if need in self.services] for name, one in self.services.items()
+        }
+        # Compose files often leave out what the site's own names already say.
+        self._add_need(site.proxy_service, site.server_service)
+        self._add_need(site.server_service, site.database_service)
         self.order = self._in_dependency_order()
 
-    def _direct_needs(self, service: dict[str, Any]) -> list[str]:
-        needs = [name for name in service["depends_on"] if name in self.services]
-        # Compose files often leave out what the site's own names already say.
-        implied = {self.site.proxy_service: self.site.server_service, self.site.server_service: self.site.database_service}
-        extra = implied.get(service["name"])
-        if extra and extra in self.services and extra != service["name"] and extra not in needs:
-            needs.append(extra)
-        return needs
+    def _add_need(self, name: str, need: str) -> None:
+        if name in self.services and need in self.services and name != need and name not in self._reached_from(need):
+            self._needs[name].append(need)
 
     def _in_dependency_order(self) -> list[str]:
         order: list[str] = []
@@ -100,6 +100,10 @@ class View:
 
     def upstream(self, name: str) -> list[str]:
         """All that a service needs, directly or not, the deepest first."""
+        found = self._reached_from(name)
+        return [one for one in self.order if one in found]
+
+    def _reached_from(self, name: str) -> set[str]:
         found: set[str] = set()
         waiting = list(self._needs.get(name, []))
         while waiting:
@@ -107,7 +111,7 @@ class View:
             if need not in found and need != name:
                 found.add(need)
                 waiting.extend(self._needs[need])
-        return [one for one in self.order if one in found]
+        return found
 
     def endpoint_of(self, name: str) -> dict[str, Any] | None:
         """The endpoint that shows whether a service serves."""

@@ -1,0 +1,383 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan, for each fault as the lab shows it and for what looks like one but is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis import plan, tried_from
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import Site
+
+HEALTH = "http://127.0.0.1:8080/api/health"
+PUBLIC = "https://127.0.0.1/api/health"
+Looks = Callable[[str], dict[str, Any]]
+
+
+def decide(look: dict[str, Any], tried: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    site = Site(
+        server_service="server",
+        database_service="database",
+        proxy_service="nginx",
+        health_url=HEALTH,
+        public_url=PUBLIC,
+        release_dir="/releases",
+        tried=tried_from(list(tried)),
+        **more,
+    )
+    return plan(look, site)
+
+
+def service(look: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(one for one in look["services"] if one["name"] == name)
+    return found
+
+
+def doing(decided: dict[str, Any]) -> list[str]:
+    return [step["key"] for step in decided["steps"]]
+
+
+def roots(decided: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [(one["cause"], one["service"]) for one in decided["causes"] if one["consequence_of"] is None]
+
+
+def exit_now(look: dict[str, Any], name: str, code: int = 1) -> dict[str, Any]:
+    one = service(look, name)
+    one.update(state="exited", health="unknown", exit_code=code, finished_at=look["taken_at"])
+    one["containers"][0]["state"] = "exited"
+    return one
+
+
+FAULTS = [
+    ("healthy", [], []),
+    ("containers_exited", [("exited", "server"), ("exited", "nginx")], ["start:server,nginx"]),
+    ("docker_stopped", [("docker-stopped", None)], ["start_docker"]),
+    ("docker_hung", [("docker-hung", None)], []),
+    ("unhealthy", [("unhealthy", "server")], ["restart:server"]),
+    ("hung", [("stopped-process", "server")], ["resume:server"]),
+    ("disk_full", [("disk-full", None)], ["free_disk"]),
+    ("crash_loop", [("crash-loop", "server")], []),
+    ("paused", [("paused", "server")], []),
+    ("image_missing", [("image-missing", "server")], []),
+]
+
+
+@pytest.mark.parametrize(("fault", "causes", "steps"), FAULTS)
+def test_each_fault_of_the_lab(recorded_look: Looks, fault: str, causes: list[Any], steps: list[str]) -> None:
+    decided = decide(recorded_look(fault))
+    assert roots(decided) == causes
+    assert doing(decided) == steps
+    assert decided["decided"]
+
+
+def test_a_stack_that_is_down_is_created_in_dependency_order(recorded_look: Looks) -> None:
+    decided = decide(recorded_look("stack_down"))
+    assert len(decided["steps"]) == 1
+    created = decided["create"]
+    assert (
+        created.index("monerod") < created.index("monero-wallet-rpc-buyer") < created.index("server") < created.index("nginx")
+    )
+    assert created.index("database") < created.index("server")
+
+
+@pytest.mark.parametrize("fault", [fault for fault, _causes, _steps in FAULTS])
+def test_healthy_services_are_in_no_step(recorded_look: Looks, fault: str) -> None:
+    decided = decide(recorded_look(fault))
+    touched = {name for step in decided["steps"] for name in step["services"]}
+    assert not touched.intersection(decided["healthy"])
+
+
+def test_only_a_healthy_site_is_settled(recorded_look: Looks) -> None:
+    settled = [fault for fault, _causes, _steps in FAULTS if decide(recorded_look(fault))["settled"]]
+    assert settled == ["healthy", "disk_full"]  # the shop itself still serves on a full disk
+
+
+@pytest.mark.parametrize("fault", ["hung", "unhealthy", "paused", "crash_loop", "image_missing"])
+def test_the_proxy_in_front_of_a_sick_server_is_only_a_consequence(recorded_look: Looks, fault: str) -> None:
+    decided = decide(recorded_look(fault))
+    nginx = next(one for one in decided["causes"] if one["service"] == "nginx")
+    assert nginx["consequence_of"] == "server"
+    assert "because of server" in nginx["sentence"]
+
+
+def test_a_pause_needs_a_confirmation_that_names_it(recorded_look: Looks) -> None:
+    asked = decide(recorded_look("paused"))
+    assert asked["confirm"] == [{**asked["confirm"][0], "what": "unpause:server", "given": False}]
+    assert asked["hopeless"] == ["server", "nginx"]
+    assert asked["decided"]
+    given = decide(recorded_look("paused"), confirm=frozenset({"unpause:server"}))
+    assert doing(given) == ["unpause:server"]
+    assert given["confirm"][0]["given"]
+    other = decide(recorded_look("paused"), confirm=frozenset({"unpause:nginx"}))
+    assert doing(other) == []
+
+
+def test_our_own_leftover_pause_needs_none(recorded_look: Looks) -> None:
+    look = recorded_look("paused")
+    service(look, "server")["paused_by_us"] = True
+    decided = decide(look)
+    assert doing(decided) == ["unpause:server"]
+    assert decided["confirm"] == []
+
+
+def test_a_crash_loop_shows_its_last_words(recorded_look: Looks) -> None:
+    decided = decide(recorded_look("crash_loop"))
+    assert "POOL_SIZE must be a whole number" in decided["escalate"][0]["log"][-1]
+    assert decided["hopeless"] == ["server", "nginx"]
+
+
+def test_a_container_killed_once_is_no_crash_loop(recorded_look: Looks) -> None:
+    look = recorded_look("containers_exited")
+    assert service(look, "server")["restart_count"] == 0
+    assert service(look, "server")["exit_code"] == 137
+    assert decide(look)["escalate"] == []
+
+
+@pytest.mark.parametrize(("count", "ran", "looping"), [(1, 0.2, False), (2, 0.2, True), (2, 200.0, False), (9, 3600.0, False)])
+def test_how_quickly_it_ends_makes_a_crash_loop(recorded_look: Looks, count: int, ran: float, looping: bool) -> None:
+    look = recorded_look("healthy")
+    server = service(look, "server")
+    began = epoch(look["taken_at"]) or 0.0
+    server.update(state="restarting", health="unknown", exit_code=1, restart_count=count)
+    server["started_at"] = "2026-11-24T11:00:00Z"
+    began = epoch(server["started_at"]) or 0.0
+    minutes, seconds = divmod(int(ran), 60)
+    server["finished_at"] = f"2026-11-24T{11 + minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}.{int(ran * 10) % 10}Z"
+    assert (epoch(server["finished_at"]) or 0.0) - began == pytest.approx(ran)
+    decided = decide(look)
+    assert bool(decided["escalate"]) is looping
+    assert decided["decided"] is looping
+    if not looping:
+        assert decided["waiting"][0]["service"] == "server"
+
+
+def test_what_ends_right_after_our_start_is_not_started_again(recorded_look: Looks) -> None:
+    look = recorded_look("containers_exited")
+    decided = decide(look, tried=("start:server,nginx",))
+    assert doing(decided) == []
+    assert {one["service"] for one in decided["escalate"]} >= {"server"}
+
+
+def test_a_host_that_was_rebooted_starts_what_stayed_down(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    exit_now(look, "database", 0)
+    exit_now(look, "server", 143)
+    decided = decide(look)
+    assert doing(decided) == ["start:database,server"]
+    assert "asked to stop" in decided["causes"][1]["sentence"]
+
+
+def test_slow_starts_are_waited_for(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    service(look, "server").update(health="starting", started_at=look["taken_at"])
+    look["endpoints"][0].update(status=503)
+    decided = decide(look)
+    assert not decided["steps"] and not decided["escalate"]
+    assert not decided["decided"]
+    assert [one["service"] for one in decided["waiting"]] == ["server"]
+    late = decide(look, patience_over=True)
+    assert late["decided"]
+    assert late["escalate"][0]["service"] == "server"
+
+
+def test_a_second_restart_is_no_cure(recorded_look: Looks) -> None:
+    decided = decide(recorded_look("unhealthy"), tried=("restart:server",), patience_over=True)
+    assert doing(decided) == []
+    assert "another restart mends nothing" in decided["escalate"][0]["sentence"]
+
+
+def test_a_verdict_from_before_the_repair_does_not_count(recorded_look: Looks) -> None:
+    look = recorded_look("unhealthy")
+    fresh = decide(look, tried=("resume:server",), acted_at=look["clock"] - 2)
+    assert doing(fresh) == []
+    assert not fresh["decided"]
+    stale = decide(look, tried=("resume:server",), acted_at=look["clock"] - 60)
+    assert doing(stale) == ["restart:server"]
+    unknown = decide(look, tried=("resume:server",))
+    assert doing(unknown) == []
+
+
+def test_the_proxy_gets_time_after_the_server_came_back_and_is_then_restarted(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    look["endpoints"][1].update(status=502)
+    service(look, "server")["started_at"] = look["taken_at"]
+    assert not decide(look)["decided"]
+    service(look, "server")["started_at"] = "2026-11-24T00:00:00Z"
+    assert doing(decide(look)) == ["restart:nginx"]
+
+
+def test_out_of_memory_is_claimed_only_with_the_kernels_word(recorded_look: Looks) -> None:
+    look = recorded_look("containers_exited")
+    server = service(look, "server")
+    assert "not by the kernel's out-of-memory killer" in decide(look)["causes"][0]["sentence"]
+    server["out_of_memory"] = {"claimed": False, "evidence": None, "flag": True, "kernel_asked": True}
+    assert "no line about it" in decide(look)["causes"][0]["sentence"]
+    server["out_of_memory"] = {"claimed": False, "evidence": None, "flag": True, "kernel_asked": False}
+    assert "neither shown nor excluded" in decide(look)["causes"][0]["sentence"]
+    server["memory_limit"] = 2 * 1024**3
+    server["out_of_memory"] = {"claimed": True, "evidence": "oom-kill:…", "flag": True, "kernel_asked": True}
+    cause = decide(look)["causes"][0]
+    assert cause["cause"] == "out-of-memory"
+    assert "killed by the kernel's out-of-memory killer" in cause["sentence"] and "2.0 GiB" in cause["sentence"]
+    assert (
+        cause["evidence"][0] == "GET http://127.0.0.1:8080/api/health: connection refused" or "oom-kill:…" in cause["evidence"]
+    )
+
+
+def test_steps_follow_the_dependencies_when_they_differ(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    service(look, "database").update(state="missing", health="none", containers=[], container_id=None, started_at=None)
+    exit_now(look, "server")
+    service(look, "nginx").update(state="missing", health="none", containers=[], container_id=None, started_at=None)
+    assert doing(decide(look)) == ["create:database", "start:server", "create:nginx"]
+
+
+def test_what_needs_a_hopeless_service_is_not_started(recorded_look: Looks) -> None:
+    look = recorded_look("image_missing")
+    exit_now(look, "nginx", 137)
+    decided = decide(look)
+    assert doing(decided) == []
+    assert decided["hopeless"] == ["server", "nginx"]
+    assert decided["decided"]
+
+
+def test_what_does_not_need_it_is(recorded_look: Looks) -> None:
+    look = recorded_look("image_missing")
+    exit_now(look, "monerod", 137)
+    assert doing(decide(look)) == ["start:monerod"]
+
+
+def test_space_is_freed_before_anything_is_started(recorded_look: Looks) -> None:
+    look = recorded_look("disk_full")
+    exit_now(look, "server")
+    decided = decide(look)
+    assert doing(decided) == ["free_disk", "start:server"]
+    assert decided["steps"][0]["gain_bytes"] > 100 * 1024 * 1024
+    assert "log of" in decided["steps"][0]["reason"]
+
+
+def test_a_disk_that_stays_full_is_escalated(recorded_look: Looks) -> None:
+    decided = decide(recorded_look("disk_full"), tried=("free_disk",))
+    assert doing(decided) == []
+    assert "still" in decided["escalate"][0]["sentence"]
+
+
+def test_nothing_to_free_is_said_instead_of_tried(recorded_look: Looks) -> None:
+    look = recorded_look("disk_full")
+    look["reclaimable"] = {"build_cache_bytes": 0, "dangling_images_bytes": 0}
+    for one in look["services"]:
+        one["log_bytes"] = 1000
+    decided = decide(look)
+    assert doing(decided) == []
+    assert "Nothing on /var/lib/docker can go without loss" in decided["escalate"][0]["sentence"]
+
+
+def test_the_sites_own_disk_is_never_emptied(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    next(one for one in look["disk"] if one["path"] == "/data").update(used_percent=97.0)
+    decided = decide(look)
+    assert doing(decided) == []
+    assert "/data" in decided["escalate"][0]["sentence"]
+
+
+def test_too_many_files_leave_the_logs_alone(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    look["disk"][0]["inodes_used_percent"] = 99.0
+    decided = decide(look)
+    assert roots(decided) == [("inodes-exhausted", None)]
+    assert not decided["free_disk"]
+
+
+def test_an_unknown_disk_is_not_full(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    look["disk"][0].update(used_percent=None, inodes_used_percent=None, mount=None)
+    assert decide(look)["causes"] == []
+
+
+def test_a_daemon_that_is_starting_is_waited_for(recorded_look: Looks) -> None:
+    look = recorded_look("docker_hung")
+    look["daemon"]["unit"]["docker"] = "activating"
+    assert not decide(look)["decided"]
+    assert decide(look, patience_over=True)["escalate"]
+
+
+def test_docker_down_again_is_escalated(recorded_look: Looks) -> None:
+    assert decide(recorded_look("docker_stopped"), tried=("start_docker",))["escalate"]
+
+
+def test_a_healthy_server_behind_a_dead_port_is_not_restarted(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    look["endpoints"][0].update(status=None, error="refused")
+    decided = decide(look)
+    assert roots(decided) == [("port-dead", "server")]
+    assert doing(decided) == []
+
+
+def test_a_wrong_path_or_certificate_is_no_reason_to_restart(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    look["endpoints"][0].update(status=404)
+    look["endpoints"][1].update(status=None, error="tls", detail="certificate has expired")
+    decided = decide(look)
+    assert roots(decided)[0] == ("wrong-answer", "server")
+    assert doing(decided) == []
+    look["endpoints"][0].update(status=200)
+    decided = decide(look)
+    assert roots(decided) == [("certificate", "nginx")]
+    assert "certificate has expired" in decided["escalate"][0]["sentence"]
+
+
+def test_an_endpoint_that_belongs_to_nobody_is_not_ignored(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    look["endpoints"].append({**look["endpoints"][0], "url": "http://127.0.0.1:1/", "status": None, "error": "refused"})
+    assert not decide(look)["settled"]
+    assert roots(decide(look)) == [("endpoint-down", None)]
+
+
+def test_a_finished_job_is_healthy_and_a_failed_one_is_not_repeated(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    exit_now(look, "monerod", 0)["job"] = True
+    assert decide(look)["settled"]
+    exit_now(look, "monerod", 3)
+    decided = decide(look)
+    assert doing(decided) == []
+    assert decided["escalate"][0]["cause"] == "job-failed"
+
+
+def test_a_service_scaled_to_nothing_is_not_missed(recorded_look: Looks) -> None:
+    look = recorded_look("stack_down")
+    for one in look["services"]:
+        one["wanted_containers"] = 0
+    assert decide(look)["steps"] == []
+
+
+def test_a_scaled_service_with_too_few_containers_is_completed(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    service(look, "nginx")["wanted_containers"] = 2
+    assert doing(decide(look)) == ["create:nginx"]
+
+
+def test_a_service_that_fell_a_moment_ago_is_watched_before_it_counts_as_up(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    service(look, "nginx").update(health="none", restart_count=1, started_at=look["taken_at"])
+    assert not decide(look)["settled"]
+    assert not decide(look)["decided"]
+    service(look, "nginx")["started_at"] = "2026-11-24T00:00:00Z"
+    assert decide(look)["settled"]
+
+
+def test_a_database_that_needs_the_server_makes_no_circle(recorded_look: Looks) -> None:
+    """The site's names imply that the server needs the database, unless the Compose file says the opposite."""
+    look = recorded_look("unhealthy")
+    service(look, "server")["depends_on"] = []
+    service(look, "database").update(depends_on=["server"], health="unhealthy")
+    decided = decide(look)
+    assert doing(decided) == ["restart:server"]
+    assert roots(decided) == [("unhealthy", "server")]
+
+
+def test_tried_steps_are_read_back() -> None:
+    assert tried_from(["start:server,nginx", "free_disk"]) == {("start", "server"), ("start", "nginx"), ("free_disk", "")}
