@@ -31,7 +31,7 @@ _running: set[int] = set()
 
 @dataclass(frozen=True)
 class Check:
-    """A command. Counted: pytest says how many tests it held; else it counts as one."""
+    """A command. Counted: pytest says how many tests it held; else it counts as one. Telling: what matters on failure."""
 
     name: str
     argv: Sequence[str | Path]
@@ -39,6 +39,7 @@ class Check:
     cwd: Path = PROJECT
     counted: bool = False
     shown: bool = False
+    telling: str = ""
     seconds: float = 900
 
 
@@ -139,9 +140,10 @@ def _report(check: Check, result: Result, lines: Sequence[str], log: Path) -> No
     skipped = f", {result.skipped} skipped" if result.skipped else ""
     say(f"{check.name:<44}{result.seconds:6.1f} s  {counts}{skipped}")
     if result.failed and not check.shown:
-        for line in lines[-SHOWN_ON_FAILURE:]:
+        told = [line for line in lines if re.match(check.telling, line)] or lines
+        for line in told[-SHOWN_ON_FAILURE:]:
             say(f"  {check.name} | {line}")
-        if len(lines) > SHOWN_ON_FAILURE:
+        if len(lines) > SHOWN_ON_FAILURE or told != lines:
             say(f"  {check.name} | (all of it: {log.relative_to(PROJECT)})")
 
 

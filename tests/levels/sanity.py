@@ -57,6 +57,7 @@ def sanity(pair: Pair) -> Check:
         [pair.folder / "bin" / "ansible-test", "sanity", "--venv", "--python", pair.version, "--color", "no"],
         env={"HOME": str(home), "PATH": _path(pair)},
         cwd=_copy(home / "tree"),
+        telling="ERROR: ",
     )
 
 
