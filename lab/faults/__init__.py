@@ -15,6 +15,7 @@ from lab.instance import Lab
 
 __all__ = ["break_lab", "heal", "names", "summary"]
 
+ATTEMPTS = "/var/lib/marketplace_incident/attempts.json"
 _HELPERS = {"healing", "outside"}
 
 
@@ -31,6 +32,8 @@ def summary(name: str) -> str:
 
 def break_lab(lab: Lab, name: str) -> str:
     """Break the lab; the line that says what a user now sees."""
+    # Each fault is a night of its own: the third one within the hour would else be left to a person.
+    lab.run(["rm", "-f", ATTEMPTS], check=False)
     _fault(name).break_(lab)
     return summary(name)
 
