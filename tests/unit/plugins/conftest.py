@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
@@ -23,3 +24,67 @@ def recorded() -> Callable[[str], str]:
 def recorded_look(recorded: Callable[[str], str]) -> Callable[[str], dict[str, Any]]:
     """What compose_info found under a fault of the lab; a fresh copy each time."""
     return lambda fault: dict(json.loads(recorded(f"look_{fault}.json")))
+
+
+class FakeEngine:
+    """A docker (and systemctl, dmesg, journalctl) on PATH that repeats recorded answers and notes what it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.answers = folder / "answers"
+        self.answers.mkdir()
+        self.calls_file = folder / "calls"
+        self.calls_file.touch()
+        bin_folder = folder / "bin"
+        bin_folder.mkdir()
+        self.path = str(bin_folder)
+        for command in ("docker", "systemctl", "dmesg", "journalctl"):
+            script = bin_folder / command
+            script.write_text(
+                "#!/bin/sh\n"
+                f'echo "{command} $*" >> {self.calls_file}\n'
+                f'name="{command}_$1"; case "$1" in compose|image|system) name="{command}_$1_$2";; "") name={command};; esac\n'
+                f"answer={self.answers}/$name\n"
+                '[ -e "$answer.sh" ] && exec sh "$answer.sh" "$@"\n'
+                '[ -e "$answer" ] && exec cat "$answer"\n'
+                'echo "no answer recorded for $name" >&2; exit 9\n'
+            )
+            script.chmod(0o755)
+
+    def says(self, question: str, text: str) -> None:
+        (self.answers / question).write_text(text, encoding="utf-8")
+
+    def does(self, question: str, script: str) -> None:
+        (self.answers / f"{question}.sh").write_text(script, encoding="utf-8")
+
+    @property
+    def calls(self) -> list[str]:
+        return self.calls_file.read_text().splitlines()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], str]) -> FakeEngine:
+    """A healthy engine as the lab's was, with the containers of fault containers-exited."""
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    fake = FakeEngine(folder)
+    monkeypatch.setenv("PATH", f"{fake.path}:/usr/bin:/bin")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    fake.says("docker_compose_config", recorded("compose_config.json"))
+    fake.says("docker_compose_version", "5.6.1\n")
+    fake.says("docker_info", '{"errors":null,"version":"20.10.24","root_dir":"/","live_restore":false}\n')
+    containers = json.loads(recorded("inspect_containers_exited.json"))
+    fake.says("docker_ps", "".join(f"{one['Id']}\n" for one in containers))
+    fake.says("docker_inspect", json.dumps(containers))
+    fake.says("docker_image_inspect", recorded("image_inspect.json"))
+    fake.says("docker_logs", "a line\n\x1b[31manother\x1b[0m\n")
+    fake.says("systemctl_show", recorded("systemctl_show.txt"))
+    fake.says("dmesg", "[    1.0] nothing about memory\n")
+    return fake
+
+
+@pytest.fixture
+def project_dir(tmp_path: Path) -> str:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "docker-compose.yml").write_text("services: {}\n")
+    return str(folder)
