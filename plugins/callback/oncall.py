@@ -178,7 +178,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
     def v2_runner_retry(self, result: Any) -> None:
         host, now = result.host.get_name(), time.monotonic()
         key = (host, result.task._uuid)
-        began, spoken, _ = self._waits.get(key, (self._begun.get(key, now), now, ""))
+        began, spoken, _what = self._waits.get(key, (self._begun.get(key, now), now, ""))
         what = printable(str(result.result.get("waiting") or said(result.task_name)))
         line = f"  waiting {now - began:.0f} s: {self._of(host)}{what}"
         if self._live():
@@ -190,7 +190,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
 
     def _waited(self, result: Any) -> None:
         host = result.host.get_name()
-        began, _, what = self._waits.pop((host, result.task._uuid), (None, None, ""))
+        began, _spoken, what = self._waits.pop((host, result.task._uuid), (None, None, ""))
         if began is not None and time.monotonic() - began >= NOTICEABLE:
             self._line(f"  waited {time.monotonic() - began:.0f} s: {self._of(host)}{what}")
 
@@ -239,7 +239,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
                 self._line(f"{self._of(host)}{sentence}", C.COLOR_ERROR)
         self._unsummed.discard(host)
         self._erase()
-        header, _, rest = text.partition("\n")
+        header, _newline, rest = text.partition("\n")
         fitted = summary_wrapped(f"{header}\n{rest}" if rest else header, self._width()).split("\n")
         # A wrapped header goes on with two spaces; all of it has the colour.
         head = 1

@@ -97,7 +97,7 @@ def stopped_processes(proc: str = "/proc") -> dict[str, list[dict[str, Any]]]:
             with open(f"{proc}/{name}/stat", "rb") as file:
                 stat = file.read().decode("utf-8", "replace")
             # The command is in brackets and may itself hold brackets.
-            command, _, rest = stat.partition("(")[2].rpartition(")")
+            command, _bracket, rest = stat.partition("(")[2].rpartition(")")
             if rest.split()[0] != "T":
                 continue
             with open(f"{proc}/{name}/cgroup", encoding="utf-8", errors="replace") as file:

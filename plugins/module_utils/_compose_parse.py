@@ -226,7 +226,7 @@ def same_image(reference: str, image: dict[str, Any]) -> bool:
     if reference == image.get("Id") or f"sha256:{reference}" == image.get("Id"):
         return True
     if "@" in reference:
-        name, _, digest = reference.partition("@")
+        name, _at, digest = reference.partition("@")
         wanted = f"{_familiar(_without_tag(name))}@{digest}"
         return wanted in {_familiar(known) for known in image.get("RepoDigests") or []}
     wanted = _familiar(reference if _without_tag(reference) != reference else f"{reference}:latest")

@@ -26,7 +26,7 @@ def secret_values(containers: Iterable[dict[str, Any]]) -> list[str]:
     for container in containers:
         config = container.get("Config") or {}
         for entry in config.get("Env") or []:
-            name, _, value = str(entry).partition("=")
+            name, _sign, value = str(entry).partition("=")
             if _SECRET_NAME.search(name):
                 found.add(_password_of(value) if "LOGIN" in name.upper() else value)
         for name in ("Cmd", "Entrypoint"):

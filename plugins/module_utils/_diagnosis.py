@@ -198,6 +198,6 @@ def tried_from(entries: list[str]) -> frozenset[tuple[str, str]]:
     """Keys of steps ("start:server,nginx", "free_disk") as pairs of what was done and to whom."""
     pairs: set[tuple[str, str]] = set()
     for entry in entries:
-        do, _, services = entry.partition(":")
+        do, _colon, services = entry.partition(":")
         pairs.update((do, name) for name in services.split(",")) if services else pairs.add((do, ""))
     return frozenset(pairs)

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import ssl
+import threading
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Callable
@@ -96,21 +98,34 @@ def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | Non
     headers = {"User-Agent": "monero_marketplace.incident", "Accept": "application/json, */*", "Connection": "close"}
     if host_header:
         headers["Host"] = host_header
+    # A timeout of the socket begins anew with each byte; this one does not.
+    cut = threading.Timer(_left(deadline), _cut, (connection,))
+    cut.daemon = True
+    cut.start()
     try:
         connection.request("GET", target, headers=headers)
-        plug = connection.sock
-        plug.settimeout(_left(deadline))
         with connection.getresponse() as reply:
             body = bytearray()
             while len(body) < limit and not reply.isclosed():
-                plug.settimeout(_left(deadline))
                 chunk = reply.read1(min(65536, limit - len(body)))
                 if not chunk:
                     break
                 body += chunk
+            _left(deadline)  # what was cut off is no answer
             return reply.status, bytes(body).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        _left(deadline)
+        raise
     finally:
+        cut.cancel()
         connection.close()
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    plug = connection.sock
+    if plug is not None:
+        with contextlib.suppress(OSError):  # it ended by itself in this very moment
+            plug.shutdown(socket.SHUT_RDWR)
 
 
 def _left(deadline: float) -> float:

@@ -83,7 +83,7 @@ def process_gone(lease: Mapping[str, Any] | None) -> bool:
     """Whether the run that has this lease was ours to see and is surely over. In doubt it is not."""
     if not lease or lease.get("controller") != socket.gethostname():
         return False
-    machine, _, mark = str(lease.get("pid_started") or "").rpartition(".")
+    machine, _dot, mark = str(lease.get("pid_started") or "").rpartition(".")
     pid = lease.get("pid")
     if not isinstance(pid, int) or pid <= 0 or not mark:
         return False

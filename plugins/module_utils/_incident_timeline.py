@@ -111,7 +111,7 @@ def _unlike(entry: dict[str, Any] | None, line: bytes, number: int, previous: st
 def parse(content: bytes, incident: str) -> Timeline:
     """Read a timeline as far as it goes and name the first entry that is not as it was written."""
     found = Timeline(head=genesis(incident))
-    whole, _, found.torn = content.rpartition(b"\n")
+    whole, _newline, found.torn = content.rpartition(b"\n")
     for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
         entry = _entry(line)
         why = None if found.broken_at else _unlike(entry, line, number, found.head)

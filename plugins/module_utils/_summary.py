@@ -80,7 +80,7 @@ def clock(value: Any, form: str = "%H:%M:%S") -> str | None:
 
 
 def duration(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         return None
     seconds = int(value + 0.5)
     if seconds < 60:

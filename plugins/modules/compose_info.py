@@ -22,6 +22,7 @@ requirements:
 extends_documentation_fragment:
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.info_module
+  - monero_marketplace.incident.attributes.actiongroup_incident
 options:
   project_dir:
     description: The folder of the Compose file.

@@ -141,7 +141,6 @@ problems:
 """
 
 import signal
-import sys
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -237,6 +236,11 @@ def act(options: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def leave(_number: int, _frame: object) -> None:
+    """Ended by a signal, a container must not stay paused: leave through every finally."""
+    raise SystemExit(143)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -253,8 +257,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
-    # Ended by a signal, a container must not stay paused: leave through every finally.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    signal.signal(signal.SIGTERM, leave)
     try:
         if module.check_mode:
             work = keep if options["state"] == "kept" else archive

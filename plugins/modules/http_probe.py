@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.info_module
+  - monero_marketplace.incident.attributes.actiongroup_incident
 options:
   urls:
     description: What to ask, without a login in it. With an empty list nothing is proven.

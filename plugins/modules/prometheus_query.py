@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.info_module
+  - monero_marketplace.incident.attributes.actiongroup_incident
 options:
   url:
     description: The address of Prometheus as seen from the host.

@@ -26,13 +26,13 @@ def rows() -> list[list[str]]:
 
 def missing(named: str) -> str | None:
     """Why a path, or a test as pytest names it, cannot be found; None when it is there."""
-    path, _, test = named.partition("::")
+    path, _colons, test = named.partition("::")
     if not (PROJECT / path).exists():
         return f"{named}: no such file"
     if not test:
         return None
     text = (PROJECT / path).read_text(encoding="utf-8")
-    function, _, case = test.rstrip("]").partition("[")
+    function, _bracket, case = test.rstrip("]").partition("[")
     if not re.search(rf"^def {re.escape(function)}\(", text, re.MULTILINE):
         return f"{named}: no such test"
     return f"{named}: no such case" if case and f'"{case}"' not in text else None

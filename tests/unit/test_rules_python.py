@@ -55,10 +55,11 @@ def test_drills_judge_without_the_plugins():
 
 
 def test_files_have_one_job():
-    long = {place(path): count for path in project_files("*.py") if (count := len(path.read_text(encoding="utf-8").splitlines())) > LINES}
-    assert long == {}
+    lengths = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in project_files("*.py")}
+    assert {name: length for name, length in lengths.items() if length > LINES} == {}
 
 
 def test_every_file_names_its_licence():
-    missing = [path for path in project_files("*.py", "script/*", ".ci/*") if "SPDX-License-Identifier: GPL-3.0-or-later" not in path.read_text(encoding="utf-8")]
-    assert [place(path) for path in missing] == []
+    told = "SPDX-License-Identifier: GPL-3.0-or-later"
+    files = project_files("*.py", "script/*", ".ci/*")
+    assert [place(path) for path in files if told not in path.read_text(encoding="utf-8")] == []

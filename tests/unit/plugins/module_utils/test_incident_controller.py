@@ -78,7 +78,7 @@ def test_a_zombie_is_gone(lease):
 
 
 def test_a_later_process_with_the_same_pid_is_not_it(lease):
-    machine, _, mark = lease[0]["pid_started"].rpartition(".")
+    machine, _dot, mark = lease[0]["pid_started"].rpartition(".")
     assert controller.process_gone({**lease[0], "pid_started": f"{machine}.{int(mark) - 1}"})
 
 

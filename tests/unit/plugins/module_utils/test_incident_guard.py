@@ -289,7 +289,7 @@ def test_of_many_at_once_one_gets_it(places):
     racers = [context.Process(target=_race, args=(places, number, answers)) for number in range(8)]
     for racer in racers:
         racer.start()
-    granted = [answers.get(timeout=20) for _ in racers]
+    granted = [answers.get(timeout=20) for _racer in racers]
     for racer in racers:
         racer.join()
     assert granted.count(True) == 1

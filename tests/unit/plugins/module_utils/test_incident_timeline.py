@@ -123,7 +123,7 @@ def test_text_from_outside_stays_one_harmless_line():
 
 def test_text_and_data_are_bounded():
     deep: Any = "x"
-    for _ in range(50):
+    for _turn in range(50):
         deep = [deep]
     entry = timeline.next_entry(None, INCIDENT, {"text": "x" * 9999, "data": {"log": "y" * 99999, "deep": deep, "odd": {1, 2}}})
     assert len(entry["text"]) == timeline.LONGEST_TEXT

@@ -1,8 +1,11 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Every way a run can end."""
 
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _outcome as outcome
 
 SETTLED = {"settled": True}

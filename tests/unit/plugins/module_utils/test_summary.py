@@ -76,7 +76,7 @@ HEADERS = {
 
 @pytest.mark.parametrize("changes, expected", HEADERS.values(), ids=HEADERS)
 def test_headers(changes, expected):
-    assert summary({**RESTORED, **changes}).split("\n")[0] == expected
+    assert summary({**RESTORED, **changes}).split("\n", maxsplit=1)[0] == expected
 
 
 def test_every_outcome_of_the_judge_has_its_lines():
@@ -132,7 +132,7 @@ def test_at_most_six_labelled_lines():
     full = {**RESTORED, "why": ["w"], "next": ["n"], "plan": ["p"], "log": {"server": ["x"] * 50}}
     for outcome in ORDER:
         found = labelled({**full, "outcome": outcome, "record": RECORD})
-        assert len([label for label, _ in found if label not in ("", "log")]) <= 6, outcome
+        assert len([label for label, _text in found if label not in ("", "log")]) <= 6, outcome
         assert len(found) <= 6 + LOG_LINES
 
 
@@ -206,7 +206,7 @@ def test_very_narrow_ones_lose_nothing(width):
 
 
 def test_without_utf8_there_are_stand_ins():
-    assert shown_in("a · b… 200 ×5 → c “d” 日", "ascii") == 'a - b... 200 x5 -> c "d" ?'
+    assert shown_in("a · b… 200 ×5 → c \u201cd\u201d 日", "ascii") == 'a - b... 200 x5 -> c "d" ?'
     assert shown_in("a · b…", "utf-8") == "a · b…"
     assert shown_in("a · b", None) == shown_in("a · b", "no-such-encoding") == "a - b"
 
