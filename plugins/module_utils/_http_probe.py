@@ -98,12 +98,13 @@ def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | Non
     headers = {"User-Agent": "monero_marketplace.incident", "Accept": "application/json, */*", "Connection": "close"}
     if host_header:
         headers["Host"] = host_header
-    # A timeout of the socket begins anew with each byte; this one does not.
-    cut = threading.Timer(_left(deadline), _cut, (connection,))
-    cut.daemon = True
-    cut.start()
+    cut: threading.Timer | None = None
     try:
         connection.request("GET", target, headers=headers)
+        # A timeout of the socket begins anew with each byte; this one does not.
+        cut = threading.Timer(_left(deadline), _cut, (connection.sock,))
+        cut.daemon = True
+        cut.start()
         with connection.getresponse() as reply:
             body = bytearray()
             while len(body) < limit and not reply.isclosed():
@@ -117,15 +118,14 @@ def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | Non
         _left(deadline)
         raise
     finally:
-        cut.cancel()
+        if cut is not None:
+            cut.cancel()
         connection.close()
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    plug = connection.sock
-    if plug is not None:
-        with contextlib.suppress(OSError):  # it ended by itself in this very moment
-            plug.shutdown(socket.SHUT_RDWR)
+def _cut(plug: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it ended by itself in this very moment
+        plug.shutdown(socket.SHUT_RDWR)
 
 
 def _left(deadline: float) -> float:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +91,46 @@ def project_dir(tmp_path: Path) -> str:
     folder.mkdir()
     (folder / "docker-compose.yml").write_text("services: {}\n")
     return str(folder)
+
+
+class Site:
+    """A web server that answers what it is told; a callable gets the raw connection."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self.asked: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                plug, _address = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(plug,), daemon=True).start()
+
+    def _answer(self, plug: socket.socket) -> None:
+        with plug, contextlib.suppress(OSError):
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += plug.recv(65536)
+            self.asked.append(request.decode())
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if callable(answer):
+                answer(plug)
+                return
+            status, body = answer
+            plug.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    found = Site()
+    yield found
+    found.close()

@@ -133,7 +133,7 @@ def test_a_compose_file_named_in_the_environment_file(engine: Any, tmp_path: Pat
 
 
 def test_an_unknown_service_is_answered_with_the_known_ones(engine: Any, project_dir: str) -> None:
-    with pytest.raises(CannotLook, match="no service 'sever'; it has database, .*server"):
+    with pytest.raises(CannotLook, match=r"no service 'sever'; it has database, .*server"):
         look(project_dir, services=["sever"])
 
 
