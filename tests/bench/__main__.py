@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,9 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from bench.outage import FAULTS, Repair, by_handbook, by_playbook
-from drills.fixture import DrillLab
-from drills.playbook import PROJECT
-from lab.places import labs
+from drills.fixture import DrillLab, running_lab
 
 # What the design promises, in seconds and as a share of the handbook's time.
 SLACK = 10.0
@@ -84,25 +81,18 @@ def main() -> int:
     parser.add_argument("--fault", choices=FAULTS, action="append", help="only this fault; may be given again")
     options = parser.parse_args()
 
-    name = os.environ.get("LAB") or "bench"
-    environment = os.environ | {"LAB": name}
-    lab_script = str(PROJECT / "script" / "lab")
-    was_up = (labs() / name / "state.json").exists()
-    subprocess.run([lab_script, "up"], env=environment, check=True)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        shop = DrillLab(name, Path(folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        running_lab(os.environ.get("LAB") or "bench", Path(folder)) as shop,
+    ):
         rows = {}
         for fault in options.fault or FAULTS:
             print(f"{fault}: outage.yml", flush=True)
             ours = measure(by_playbook, shop, fault, options.repeat)
             print(f"{fault}: docker compose down; docker compose up -d", flush=True)
             rows[fault] = ours, measure(by_handbook, shop, fault, options.repeat)
-        shop.controller.close()
-    cores = os.cpu_count()
-    print(f"\nbench outage: {cores} cores, median of {options.repeat}, seconds since the command was given\n")
+    print(f"\nbench outage: {os.cpu_count()} cores, median of {options.repeat}, seconds since the command was given\n")
     print("\n".join([*table(rows), "", *targets(rows)]))
-    if not was_up:
-        subprocess.run([lab_script, "down"], env=environment, check=True)
     return 0
 
 

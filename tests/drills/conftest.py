@@ -7,15 +7,12 @@ from __future__ import annotations
 import datetime
 import os
 import random
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from drills.fixture import DrillLab
+from drills.fixture import DrillLab, running_lab
 from drills.interruption import Interruption
-from drills.playbook import PROJECT
-from lab.places import labs
 
 # Which pools a set takes whole; of the others, rotation takes this share, chosen by the seed.
 POOLS = {"main": {"main"}, "rotation": {"main", "always"}, "full": {"main", "always", "rotated"}}
@@ -82,19 +79,9 @@ def _pool(item: pytest.Item) -> str:
 
 @pytest.fixture(scope="session")
 def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillLab]:
-    """LAB=drills, brought up if it is not; taken down at the end only by the session that brought it up."""
-    name = os.environ.get("LAB") or "drills"
-    environment = os.environ | {"LAB": name}
-    script = str(PROJECT / "script" / "lab")
-    was_up = (labs() / name / "state.json").exists()
-    subprocess.run([script, "up"], env=environment, check=True)
-    shared = DrillLab(name, tmp_path_factory.mktemp("drills"))
-    try:
-        yield shared
-    finally:
-        shared.controller.close()
-        if not was_up:
-            subprocess.run([script, "down"], env=environment, check=True)
+    """LAB=drills, or the one that LAB names."""
+    with running_lab(os.environ.get("LAB") or "drills", tmp_path_factory.mktemp("drills")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -4,17 +4,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from drills.observe import LEASE_DIR, STATE_DIR, Snapshot, answers, difference, look, timeline, wait_until_good
-from drills.playbook import Controller, Run
+from drills.playbook import PROJECT, Controller, Run
 from lab import faults
 from lab.instance import Lab
+from lab.places import labs
 
 HEAL_SECONDS = 90.0
+SCRIPT = PROJECT / "script" / "lab"
+
+
+@contextlib.contextmanager
+def running_lab(name: str, artifacts: Path) -> Iterator[DrillLab]:
+    """Up, if it is not; taken down at the end only by whoever brought it up."""
+    environment = os.environ | {"LAB": name}
+    was_up = (labs() / name / "state.json").exists()
+    if was_up:
+        # It may be as broken as an interrupted session left it; what healing cannot do, `up` explains.
+        subprocess.run([SCRIPT, "heal"], env=environment, check=False)
+    subprocess.run([SCRIPT, "up"], env=environment, check=True)
+    running = DrillLab(name, artifacts)
+    try:
+        yield running
+    finally:
+        running.controller.close()
+        if not was_up:
+            subprocess.run([SCRIPT, "down"], env=environment, check=True)
 
 
 class DrillLab:

@@ -17,6 +17,7 @@ from drills.observe import COMPOSE_DIR, STATE_DIR
 
 ELSEWHERE = "/opt/marketplace/elsewhere"
 WRAPPER = "/usr/local/bin/docker"
+SUDOERS = "/etc/sudoers.d/deploy"
 
 OLD_COMPOSE = """#!/bin/sh
 # An old Compose in front of the real one.
@@ -62,7 +63,7 @@ def on_host(drill: DrillLab, script: str) -> None:
 
 def write(path: str, content: str, mode: str = "644") -> str:
     """Shell that writes a file."""
-    return f"mkdir -p {path.rpartition('/')[0]}; cat > {path} <<'END'\n{content}\nEND\nchmod {mode} {path}\n"
+    return f"mkdir -p -m 700 {path.rpartition('/')[0]}; cat > {path} <<'END'\n{content}\nEND\nchmod {mode} {path}\n"
 
 
 @contextlib.contextmanager
@@ -133,12 +134,6 @@ def held(drill: DrillLab, folder: Path) -> Iterator[None]:
         yield
 
 
-PLAIN_USER = """
-useradd --create-home --shell /bin/sh plain
-install -d -m 700 -o plain -g plain /home/plain/.ssh
-install -m 600 -o plain -g plain "$(getent passwd deploy | cut -d: -f6)/.ssh/authorized_keys" /home/plain/.ssh/
-"""
-
 REFUSALS = (
     Refusal("empty-group", ("marketplace", "inventor"), empty_group, own_inventory=True),
     Refusal("unreachable", ("market-9", "127.0.0.1"), unreachable, own_inventory=True),
@@ -160,12 +155,12 @@ REFUSALS = (
     ),
     Refusal(
         "broken-compose-file",
-        (ELSEWHERE, "line"),
+        (ELSEWHERE, "L3"),
         host(write(f"{ELSEWHERE}/compose.yml", BROKEN_COMPOSE), f"rm -r {ELSEWHERE}"),
         ("-e", f"marketplace_compose_dir={ELSEWHERE}"),
     ),
     Refusal("old-compose", ("2.10.2", "2.18"), host(write(WRAPPER, OLD_COMPOSE, "755"), f"rm {WRAPPER}")),
-    Refusal("no-sudo", ("plain", "sudo"), host(PLAIN_USER, "userdel --force --remove plain"), ("-e", "ansible_user=plain")),
+    Refusal("no-sudo", ("sudo", "password"), host(f"mv {SUDOERS} /root/", f"mv /root/deploy {SUDOERS}")),
     Refusal("hold", ("alice", "hold"), held),
 )
 
