@@ -16,14 +16,13 @@ from typing import Any, Iterable, Mapping
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain_text import LABEL, summary_wrapped
 
-LINES = 6
 LOG_LINES = 8
 LONGEST_ITEM = 400
 # How often the handbook wants the status updated while people wait, in seconds.
 CADENCE = {"P1": 900}
 DOT = " · "
 
-# Which lines an outcome has, the most important first: what does not fit into six lines is left out at the end.
+# Which lines an outcome has, the most important first and at most six: more is not read at night.
 ORDER = {
     "healthy": ("proof", "cause", "risk", "record", "next"),
     "restored": ("cause", "did", "proof", "risk", "record", "next"),
@@ -197,7 +196,7 @@ def log_lines(log: Any) -> list[str]:
     for name, lines in services[:LOG_LINES]:
         share = max(1, LOG_LINES // len(services))
         said += [f"{_text(name)}: {_text(line)}" for line in lines[-share:]]
-    return said[:LOG_LINES]
+    return said
 
 
 def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -211,7 +210,7 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     order = ORDER.get(str(result.get("outcome")), ORDER["failed"])
     joiner = {"plan": "; ", "why": "; ", "next": "  or  "}
     found = [(label, joiner.get(label, DOT).join(parts[label])) for label in order if parts[label]]
-    return found[:LINES] + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]
+    return found + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]
 
 
 def summary(result: Any, record: Any = None, width: int | None = None) -> str:

@@ -47,6 +47,11 @@ def test_replies(said, meaning):
     assert first_contact({"msg": said}, "192.0.2.7")["sentence"].count("192.0.2.7") == 1
 
 
+def test_the_address_is_the_one_that_ssh_tried():
+    found = first_contact({"msg": REPLIES["refused"][0]}, "market-1", "market-1")
+    assert (found["sentence"].count("market-1 (192.0.2.7)"), "ssh 192.0.2.7" in found["next"]) == (1, True)
+
+
 def test_what_a_module_of_ours_said_stays_as_it_is():
     said = "No permission for /run/marketplace_incident: this needs its owner (on a marketplace host root: set ansible_become in the inventory)."
     assert first_contact({"failed": True, "msg": said}, "192.0.2.7", "market-1")["sentence"] == said

@@ -82,18 +82,21 @@ def test_a_later_process_with_the_same_pid_is_not_it(lease):
     assert controller.process_gone({**lease[0], "pid_started": f"{machine}.{int(mark) - 1}"})
 
 
-def swapped(started: str, place: int) -> str:
+def swapped(started: str, *places: int) -> str:
     parts = started.split(".")
-    parts[place] = "ffffffff"
+    for place in places:
+        parts[place] = "ffffffff"
     return ".".join(parts)
 
 
 @pytest.mark.parametrize(
-    "place, gone", [(0, False), (1, True), (2, False)], ids=["another machine", "machine restarted", "another container"]
+    "places, gone",
+    [((0,), False), ((0, 1), False), ((1,), True), ((2,), False)],
+    ids=["another name of it", "another machine", "machine restarted", "another container"],
 )
-def test_only_what_can_be_seen_from_here_is_gone(lease, place, gone):
+def test_only_what_can_be_seen_from_here_is_gone(lease, places, gone):
     end(lease[1])
-    assert controller.process_gone({**lease[0], "pid_started": swapped(lease[0]["pid_started"], place)}) is gone
+    assert controller.process_gone({**lease[0], "pid_started": swapped(lease[0]["pid_started"], *places)}) is gone
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,21 @@ def test_four_writers_lose_nothing(desk_dir):
     assert readings > 0
 
 
+def test_a_recorder_at_work_is_not_taken_for_tampering(desk_dir, monkeypatch):
+    record(desk_dir, said(text="1"))
+    real = desk.read_timeline
+    waiting = ["2", "3"]
+
+    def meanwhile(folder: str, incident: str) -> timeline.Timeline:
+        while waiting:
+            monkeypatch.setattr(desk, "read_timeline", real)
+            record(desk_dir, said(text=waiting.pop()))
+        return real(folder, incident)
+
+    monkeypatch.setattr(desk, "read_timeline", meanwhile)
+    assert seen(desk_dir)["incidents"][0]["intact"]
+
+
 class Killed(BaseException):
     pass
 

@@ -129,3 +129,7 @@ def test_text_and_data_are_bounded():
     assert len(entry["text"]) == timeline.LONGEST_TEXT
     assert len(entry["data"]["log"]) == timeline.LONGEST_VALUE
     assert len(timeline.canonical(entry)) < 30000
+    shallow = entry["data"]["deep"]
+    for _ in range(timeline.DEEPEST - 1):
+        shallow = shallow[0]
+    assert isinstance(shallow, str)
