@@ -67,9 +67,13 @@ def run(
     except FileNotFoundError as missing:
         return Ran(tuple(argv), 127, err=str(missing).encode())
     with child:
-        said, in_time = _listen(child, began + timeout, limit)
-        if not in_time:
-            _end(child)
+        in_time = False
+        try:
+            said, in_time = _listen(child, began + timeout, limit)
+        finally:
+            # Also when we are told to end ourselves.
+            if not in_time:
+                _end(child)
     return Ran(tuple(argv), child.returncode if in_time else None, said[0], said[1], time.monotonic() - began)
 
 

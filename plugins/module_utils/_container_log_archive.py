@@ -70,7 +70,7 @@ def undo_leftovers(state_dir: str, timeout: float) -> list[dict[str, Any]]:
     undone: list[dict[str, Any]] = []
     container = note.get("container_id")
     if isinstance(container, str) and _is_paused(container, timeout):
-        _docker("unpause", container, timeout)
+        _unpause(container, timeout)
         seconds = round(max(0.0, time.time() - float(note.get("since") or time.time())), 1)
         undone.append({"service": clean_line(str(note.get("service")), 100), "seconds": seconds, "leftover": True})
     for draft in note.get("drafts") or []:
@@ -83,7 +83,15 @@ def undo_leftovers(state_dir: str, timeout: float) -> list[dict[str, Any]]:
 
 def _is_paused(container: str, timeout: float) -> bool:
     answer = run(["docker", "inspect", "--type", "container", "--format", "{{.State.Paused}}", container], timeout)
-    return answer.ok and answer.out.strip() == b"true"
+    if answer.ok:
+        return answer.out.strip() == b"true"
+    said = sentence_from(answer.err)
+    if "no such" in said.lower() or "cannot connect" in said.lower():
+        return False  # it is gone, or nothing runs at all
+    raise NotKept(
+        f"Docker does not say whether {container[:12]} is still paused by us ({said or 'no answer in time'}): "
+        f"look with `docker ps --filter status=paused` and run `docker unpause {container[:12]}`."
+    )
 
 
 def _docker(verb: str, container: str, timeout: float) -> None:
@@ -169,13 +177,20 @@ def _paused(container: str, running: bool, state_dir: str, note: dict[str, Any],
     # The journal first: killed right after the pause, the next run knows whose it is.
     write_json(journal_path(state_dir), {**note, "since": time.time()})
     began = time.monotonic()
-    _docker("pause", container, timeout)
     try:
+        _docker("pause", container, timeout)
         yield window
     finally:
-        _docker("unpause", container, timeout * 4)
+        _unpause(container, timeout * 4)
         window["seconds"] = round(time.monotonic() - began, 2)
         write_json(journal_path(state_dir), {**note, "container_id": None, "since": time.time()})
+
+
+def _unpause(container: str, timeout: float) -> None:
+    """Whatever became of the pause: ended in the midst of it, only the engine knows whether it took place."""
+    answer = run(["docker", "unpause", container], timeout)
+    if not answer.ok and _is_paused(container, timeout):
+        raise NotKept(f"docker unpause {container[:12]} failed: {sentence_from(answer.err) or 'no answer in time'}.")
 
 
 def _compare(source: list[str], packed: str, timeout: float) -> None:
