@@ -9,7 +9,6 @@ from __future__ import annotations
 
 # run_command belongs to AnsibleModule, of which the logic knows nothing.
 # pylint: disable=ansible-bad-function
-
 import contextlib
 import os
 import selectors

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 # run_command belongs to AnsibleModule, of which the logic knows nothing.
 # pylint: disable=ansible-bad-function
-
 import json
 import os
 import subprocess

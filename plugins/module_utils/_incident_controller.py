@@ -10,7 +10,6 @@ from __future__ import annotations
 
 # run_command belongs to AnsibleModule, of which the logic knows nothing.
 # pylint: disable=ansible-bad-function
-
 import getpass
 import hashlib
 import multiprocessing
