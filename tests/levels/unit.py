@@ -14,7 +14,7 @@ def unit(pair: Pair, *folders: str, shown: bool = False) -> Check:
     """pytest over some folders in one pair's environment."""
     return Check(
         f"unit, {pair.name}",
-        [pair.folder / "bin" / "python", "-m", "pytest", "--quiet", *folders],
+        [pair.folder / "bin" / "python", "-m", "pytest", "--quiet", "--numprocesses=2", "--dist=loadfile", *folders],
         # ansible-playbook has to be the pair's own.
         env={"PATH": os.pathsep.join([str(pair.folder / "bin"), str(NEWEST.folder / "bin"), os.environ["PATH"]])},
         counted=True,
