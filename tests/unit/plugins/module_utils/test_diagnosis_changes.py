@@ -45,13 +45,13 @@ def test_restarted_is_not_started(recorded_look: Looks) -> None:
 
 
 def test_created_recreated_and_lost(recorded_look: Looks) -> None:
-    before, after = recorded_look("stack_down"), recorded_look("healthy")
-    assert changes(before, after)["created"] == ["database", "monero-wallet-rpc-buyer", "monerod", "nginx", "server"]
-    assert changes(after, before)["lost"] == changes(before, after)["created"]
-    assert changes(after, before)["did"] == []
+    gone, there = recorded_look("stack_down"), recorded_look("healthy")
+    assert changes(gone, there)["created"] == ["database", "monero-wallet-rpc-buyer", "monerod", "nginx", "server"]
+    assert changes(there, gone)["lost"] == changes(gone, there)["created"]
+    assert changes(there, gone)["did"] == []
     replaced = recorded_look("healthy")
     service(replaced, "nginx")["containers"][0]["container_id"] = "f" * 64
-    assert changes(after, replaced)["did"] == ["recreated nginx"]
+    assert changes(there, replaced)["did"] == ["recreated nginx"]
 
 
 def test_a_service_that_died_meanwhile_is_not_untouched(recorded_look: Looks) -> None:
