@@ -103,7 +103,9 @@ def _service_findings(view: View) -> dict[str, Finding]:
 
 def _show_users_view(view: View, finding: Finding) -> None:
     endpoint = view.endpoint_of(finding.service or "")
-    if endpoint is not None and not is_good(endpoint) and endpoint_words(endpoint) not in finding.sentence:
+    if endpoint is None or is_good(endpoint) or endpoint["error"] == "refused":
+        return  # that nobody listens where no container runs says nothing new
+    if endpoint_words(endpoint) not in finding.sentence:
         finding.evidence.append(endpoint_words(endpoint))
 
 

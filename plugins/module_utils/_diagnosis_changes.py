@@ -24,7 +24,8 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, list[str]] = {word: [] for word in (*_WORDS, "lost", "untouched_services")}
     earlier = {one["name"]: one for one in before["services"]}
     started_docker = before["daemon"]["state"] != "running" and after["daemon"]["state"] == "running"
-    for service in after["services"]:
+    # In the order in which they came up, which is that of what was done.
+    for service in sorted(after["services"], key=lambda one: epoch(one["started_at"]) or 0.0):
         word = _change(earlier.get(service["name"]), service, before["clock"])
         if word is not None:
             found[word].append(service["name"])
