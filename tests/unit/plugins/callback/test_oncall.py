@@ -49,6 +49,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Run]:
         Run(site, "verbose", extra=("-v",)),
         Run(site, "default", variables={"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}),
         Run(site, "ends", play="ends.yml", hosts=ends[0], extra=ends[1]),
+        Run(site, "refused", play="ends.yml", hosts="refuse,"),
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return {run.name: run for run in pool.map(_run, wanted)}
@@ -158,8 +159,8 @@ def test_an_end_without_a_summary_is_one_sentence(runs, host):
 
 def test_without_a_summary_there_is_the_recap(runs):
     run = runs["ends"]
-    assert run.status != 0
-    assert "PLAY RECAP" in run.said
+    assert (run.status, runs["refused"].status) == (4, 2)
+    assert "PLAY RECAP" in run.said and "PLAY RECAP" in runs["refused"].said
     assert "Ends\none\ntwo\n" in run.said
     assert not [unwanted for unwanted in ("fatal:", "Traceback", "[ERROR]", "UNREACHABLE!") if unwanted in run.said]
 
