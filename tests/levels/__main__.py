@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> list[Result]:
         case ["lint"]:
             return side_by_side(lint.checks())
         case ["unit"]:
-            return [run(check) for check in unit.checks()]
+            return side_by_side(unit.checks())
         case ["roles"]:
             return on_roles_lab()
         case ["roles", name] if name in roles.names():

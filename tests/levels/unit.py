@@ -10,11 +10,11 @@ from levels.check import Check
 from levels.sanity import NEWEST, OLDEST, Pair
 
 
-def unit(pair: Pair, *folders: str, shown: bool = False) -> Check:
+def pytest(pair: Pair, name: str, *folders: str, shown: bool = False) -> Check:
     """pytest over some folders in one pair's environment."""
     return Check(
-        f"unit, {pair.name}",
-        [pair.folder / "bin" / "python", "-m", "pytest", "--quiet", "--numprocesses=2", "--dist=loadfile", *folders],
+        f"{name}, {pair.name}",
+        [pair.folder / "bin" / "python", "-m", "pytest", "--quiet", *folders],
         # ansible-playbook has to be the pair's own.
         env={"PATH": os.pathsep.join([str(pair.folder / "bin"), str(NEWEST.folder / "bin"), os.environ["PATH"]])},
         counted=True,
@@ -25,9 +25,9 @@ def unit(pair: Pair, *folders: str, shown: bool = False) -> Check:
 
 def checks() -> list[Check]:
     """In the newest pair, as a person calls it."""
-    return [unit(NEWEST, "tests/unit", "tests/integration", shown=True)]
+    return [pytest(NEWEST, "unit", "tests/unit", shown=True), pytest(NEWEST, "installation", "tests/integration")]
 
 
 def oldest_checks() -> list[Check]:
     """In the oldest pair: what runs inside Ansible; the rest depends on neither Python nor core."""
-    return [unit(OLDEST, "tests/unit/plugins", "tests/integration")]
+    return [pytest(OLDEST, "unit", "tests/unit/plugins"), pytest(OLDEST, "installation", "tests/integration")]
