@@ -17,6 +17,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
     clean_line,
     clean_lines,
     sentence_from,
+    without_repetition,
 )
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -219,9 +220,11 @@ def read_images(references: Iterable[str], timeout: float) -> list[dict[str, Any
 
 
 def read_log(container_id: str, lines: int, timeout: float) -> list[str]:
-    answer = run(["docker", "logs", "--tail", str(lines), container_id], timeout, limit=2 * 1024 * 1024)
+    # More than asked for, because what is repeated is shown once.
+    answer = run(["docker", "logs", "--tail", str(4 * lines), container_id], timeout, limit=4 * 1024 * 1024)
     # An application's errors matter as much as its output, and both streams have no common order here.
-    return (clean_lines(answer.out) + clean_lines(answer.err))[-lines:] if answer.ok else []
+    said = clean_lines(answer.out) + clean_lines(answer.err) if answer.ok else []
+    return without_repetition(said)[-lines:]
 
 
 def read_kernel_log(timeout: float) -> str | None:

@@ -35,6 +35,17 @@ def clean_lines(raw: bytes | str, last: int | None = None, limit: int = LINE_LIM
     return said if last is None else said[len(said) - min(last, len(said)) :]
 
 
+def without_repetition(lines: list[str]) -> list[str]:
+    """A line that is repeated is shown once, with how often: a service that keeps failing says the same each time."""
+    found: list[tuple[str, int]] = []
+    for line in lines:
+        if found and found[-1][0] == line:
+            found[-1] = (line, found[-1][1] + 1)
+        else:
+            found.append((line, 1))
+    return [line if count == 1 else f"{line} (×{count})" for line, count in found]
+
+
 def clean_text(raw: bytes | str, limit: int = 2000) -> str:
     """A short text of several lines."""
     text = "\n".join(clean_lines(raw))

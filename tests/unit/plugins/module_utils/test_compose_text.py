@@ -40,6 +40,11 @@ def test_lines_are_counted_from_the_end() -> None:
     assert len(text.clean_text("long\n" * 1000)) <= 2000
 
 
+def test_a_repeated_line_is_shown_once() -> None:
+    assert text.without_repetition(["a", "b", "b", "b", "a"]) == ["a", "b (×3)", "a"]
+    assert text.without_repetition([]) == []
+
+
 def test_a_command_s_words_show_no_login() -> None:
     assert text.sentence_from(b"cannot reach https://user:pass@host/x\n") == "cannot reach https://…@host/x"
 

@@ -91,6 +91,30 @@ def test_healthy_services_are_in_no_step(recorded_look: Looks, fault: str) -> No
     assert not touched.intersection(decided["healthy"])
 
 
+@pytest.mark.parametrize(("fault", "_causes", "_steps"), FAULTS)
+def test_the_lists_say_the_same_as_the_steps(recorded_look: Looks, fault: str, _causes: Any, _steps: Any) -> None:
+    decided = decide(recorded_look(fault))
+    keys = doing(decided)
+    assert decided["start_docker"] is ("start_docker" in keys)
+    assert decided["free_disk"] is ("free_disk" in keys)
+    for do in ("unpause", "resume", "start", "create", "restart"):
+        assert decided[do] == [name for step in decided["steps"] if step["do"] == do for name in step["services"]]
+
+
+def test_what_is_healthy_is_said_only_when_it_is_known(recorded_look: Looks) -> None:
+    assert decide(recorded_look("docker_stopped"))["healthy"] == []
+    assert decide(recorded_look("containers_exited"))["healthy"] == ["database", "monerod", "monero-wallet-rpc-buyer"]
+    scaled = recorded_look("healthy")
+    service(scaled, "nginx")["wanted_containers"] = 0
+    assert "nginx" not in decide(scaled)["healthy"]
+
+
+def test_users_view_is_shown_with_the_cause(recorded_look: Looks) -> None:
+    assert decide(recorded_look("hung"))["causes"][0]["evidence"] == [f"GET {HEALTH}: no answer within 3 s"]
+    assert decide(recorded_look("containers_exited"))["causes"][0]["evidence"] == []
+    assert decide(recorded_look("unhealthy"))["causes"][0]["evidence"] == []  # its sentence says it
+
+
 def test_only_a_healthy_site_is_settled(recorded_look: Looks) -> None:
     settled = [fault for fault, _causes, _steps in FAULTS if decide(recorded_look(fault))["settled"]]
     assert settled == ["healthy", "disk_full"]  # the shop itself still serves on a full disk
@@ -137,7 +161,18 @@ def test_a_container_killed_once_is_no_crash_loop(recorded_look: Looks) -> None:
     assert decide(look)["escalate"] == []
 
 
-@pytest.mark.parametrize(("count", "ran", "looping"), [(1, 0.2, False), (2, 0.2, True), (2, 200.0, False), (9, 3600.0, False)])
+@pytest.mark.parametrize(
+    ("count", "ran", "looping"),
+    [
+        (1, 0.2, False),
+        (2, 0.2, True),
+        (2, 30.0, True),
+        (2, 31.0, False),
+        (3, 120.0, True),
+        (3, 121.0, False),
+        (9, 3600.0, False),
+    ],
+)
 def test_how_quickly_it_ends_makes_a_crash_loop(recorded_look: Looks, count: int, ran: float, looping: bool) -> None:
     look = recorded_look("healthy")
     server = service(look, "server")
@@ -153,6 +188,26 @@ def test_how_quickly_it_ends_makes_a_crash_loop(recorded_look: Looks, count: int
     assert decided["decided"] is looping
     if not looping:
         assert decided["waiting"][0]["service"] == "server"
+
+
+def test_ending_well_again_and_again_is_a_crash_loop_too(recorded_look: Looks) -> None:
+    look = recorded_look("crash_loop")
+    service(look, "server").update(exit_code=0, restart_count=2, state="restarting")
+    assert not decide(look)["decided"]
+    service(look, "server").update(restart_count=3)
+    assert roots(decide(look)) == [("crash-loop", "server")]
+
+
+@pytest.mark.parametrize(
+    ("finished", "words"), [("11:00:00.5", "right after each start"), ("11:00:07", "7 s after each start")]
+)
+def test_how_long_each_run_of_a_crash_loop_lasts(recorded_look: Looks, finished: str, words: str) -> None:
+    look = recorded_look("crash_loop")
+    stamps = {"started_at": "2026-11-24T11:00:00Z", "finished_at": f"2026-11-24T{finished}Z"}
+    service(look, "server").update(state="restarting", exit_code=1, restart_count=4, **stamps)
+    assert words in decide(look)["causes"][0]["sentence"]
+    service(look, "server").update(finished_at=None)
+    assert "right after each start" in decide(look)["causes"][0]["sentence"]
 
 
 def test_what_ends_right_after_our_start_is_not_started_again(recorded_look: Looks) -> None:
@@ -182,6 +237,37 @@ def test_slow_starts_are_waited_for(recorded_look: Looks) -> None:
     late = decide(look, patience_over=True)
     assert late["decided"]
     assert late["escalate"][0]["service"] == "server"
+
+
+def test_what_starts_behind_something_sick_is_a_consequence(recorded_look: Looks) -> None:
+    look = recorded_look("paused")
+    service(look, "nginx").update(health="starting", started_at=look["taken_at"])
+    decided = decide(look)
+    assert decided["hopeless"] == ["server", "nginx"]
+    assert roots(decided) == [("paused", "server")]
+
+
+def test_a_fresh_start_gets_its_planned_time_before_it_counts_as_failed(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    look["endpoints"][0].update(status=503)
+    server = service(look, "server")
+    server.update(health="none", health_interval=None, start_period=60.0)
+    for age, tried, doing_what, failed in [
+        (5, (), [], False),
+        (50, (), [], False),
+        (61, (), ["restart:server"], False),
+        (50, ("start:server",), [], False),
+        (61, ("start:server",), [], True),
+    ]:
+        look["clock"] = (epoch(server["started_at"]) or 0.0) + age
+        decided = decide(look, tried=tried)
+        assert doing(decided) == doing_what
+        assert bool(decided["escalate"]) is failed
+        assert decided["decided"] is bool(doing_what or failed)
+    server.update(start_period=None)
+    look["clock"] = (epoch(server["started_at"]) or 0.0) + 9
+    assert not decide(look)["decided"]
+    assert decide(look, patience_over=True)["decided"]
 
 
 def test_a_second_restart_is_no_cure(recorded_look: Looks) -> None:
@@ -327,6 +413,7 @@ def test_a_wrong_path_or_certificate_is_no_reason_to_restart(recorded_look: Look
     look["endpoints"][0].update(status=200)
     decided = decide(look)
     assert roots(decided) == [("certificate", "nginx")]
+    assert decided["hopeless"] == ["nginx"]
     assert "certificate has expired" in decided["escalate"][0]["sentence"]
 
 
@@ -357,7 +444,9 @@ def test_a_service_scaled_to_nothing_is_not_missed(recorded_look: Looks) -> None
 def test_a_scaled_service_with_too_few_containers_is_completed(recorded_look: Looks) -> None:
     look = recorded_look("healthy")
     service(look, "nginx")["wanted_containers"] = 2
-    assert doing(decide(look)) == ["create:nginx"]
+    decided = decide(look)
+    assert doing(decided) == ["create:nginx"]
+    assert decided["causes"][0]["sentence"] == "nginx has 1 of 2 containers"
 
 
 def test_a_service_that_fell_a_moment_ago_is_watched_before_it_counts_as_up(recorded_look: Looks) -> None:
@@ -365,7 +454,12 @@ def test_a_service_that_fell_a_moment_ago_is_watched_before_it_counts_as_up(reco
     service(look, "nginx").update(health="none", restart_count=1, started_at=look["taken_at"])
     assert not decide(look)["settled"]
     assert not decide(look)["decided"]
+    assert decide(look, patience_over=True)["settled"]
     service(look, "nginx")["started_at"] = "2026-11-24T00:00:00Z"
+    assert decide(look)["settled"]
+    service(look, "nginx").update(started_at=look["taken_at"], restart_count=0)
+    assert decide(look)["settled"]
+    service(look, "nginx").update(health="healthy", restart_count=3)
     assert decide(look)["settled"]
 
 
