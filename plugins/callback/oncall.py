@@ -228,6 +228,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
         if not isinstance(message, str):
             self._clean_results(result.result, result.task.action)
             message = self._dump_results(result.result)
+        if "\n" in message:
+            self._say("")
         self._say(summary_wrapped(printable(message), self._width()))
 
     def _summary(self, host: str, found: dict[str, Any], color: str) -> None:

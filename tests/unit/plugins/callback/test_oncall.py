@@ -161,7 +161,7 @@ def test_without_a_summary_there_is_the_recap(runs):
     run = runs["ends"]
     assert (run.status, runs["refused"].status) == (4, 2)
     assert "PLAY RECAP" in run.said and "PLAY RECAP" in runs["refused"].said
-    assert "Ends\none\ntwo\n" in run.said
+    assert "Ends\n\none\ntwo\n" in run.said
     assert not [unwanted for unwanted in ("fatal:", "Traceback", "[ERROR]", "UNREACHABLE!") if unwanted in run.said]
 
 
