@@ -79,6 +79,7 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
         "hopeless": hopeless,
         "settled": view.daemon["state"] == "running"
         and not by_service
+        and not steps
         and all(is_good(one) for one in view.endpoints.values()),
         "decided": bool(steps) or not waiting or site.patience_over,
     }
