@@ -45,6 +45,7 @@ _value:
     - C(recovered), the time of the first good sample after it, or null where there is none yet.
     - C(down_seconds) between them, or up to now; null where unknown.
     - C(complete), whether samples lie without a gap around and within the stretch.
+    - C(unseen), beginning and end of the longest gap in it, or in the whole time where no bad sample was seen; null without a gap.
   type: dict
 """
 

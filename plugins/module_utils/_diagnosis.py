@@ -24,6 +24,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagn
 
 # In this order; what lies below comes first, and what is gentlest comes before what costs a service its connections.
 STEPS = ("free_disk", "start_docker", "unpause", "resume", "start", "create", "restart")
+# From here on services are told together.
+MANY = 4
 ON_SERVICES = ("unpause", "resume", "start", "create", "restart")
 
 _SENTENCES = {
@@ -32,7 +34,7 @@ _SENTENCES = {
     "unpause": "unpause {services}",
     "resume": "let {services} go on (SIGCONT)",
     "start": "start {services}",
-    "create": "create {services} from the image on this host",
+    "create": "create {services} from what is on this host",
     "restart": "restart {services}",
 }
 
@@ -58,7 +60,7 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
                 "evidence": one.evidence,
                 "consequence_of": one.consequence_of,
             }
-            for one in findings
+            for one in _together(findings, len(expected))
         ],
         "steps": steps,
         "start_docker": any(step["do"] == "start_docker" for step in steps),
@@ -83,6 +85,21 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
         and all(is_good(one) for one in view.endpoints.values()),
         "decided": bool(steps) or not waiting or site.patience_over,
     }
+
+
+def _together(findings: list[Finding], total: int) -> list[Finding]:
+    """What happened to many services at once is one cause: a stack taken down, a host that was switched off."""
+    words = {"container-missing": "{who} have no container", "exited": "{who} are not running (exit status {codes})"}
+    told: list[Finding] = []
+    for one in findings:
+        alike = [other for other in findings if other.cause == one.cause and other.do == one.do]
+        if one.cause not in words or len(alike) < MANY:
+            told.append(one)
+        elif one is alike[0]:
+            who = listed([str(other.service) for other in alike], total)
+            codes = ", ".join(sorted({str(other.exit_code) for other in alike}))
+            told.append(Finding(one.cause, None, words[one.cause].format(who=who, codes=codes)))
+    return told
 
 
 def _service_findings(view: View) -> dict[str, Finding]:
@@ -166,14 +183,15 @@ def _unexplained_endpoints(view: View, findings: list[Finding]) -> list[Finding]
 
 def _steps(findings: list[Finding], view: View) -> list[dict[str, Any]]:
     """The host first, then the services: each step as many of them as need the same and wait for no later step."""
-    steps = [_step(do, [one]) for do in STEPS for one in findings if one.do == do and one.service is None]
+    total = len(view.services)
+    steps = [_step(do, [one], total) for do in STEPS for one in findings if one.do == do and one.service is None]
     pending = {one.service: one for one in findings if one.do is not None and one.service is not None}
     while pending:
         # The first in dependency order waits for nobody, so there is always one that is ready.
         ready = [pending[name] for name in view.order if name in pending and _ready(pending[name], pending, view)]
         do = min((str(one.do) for one in ready), key=STEPS.index)
         group = [one for one in ready if one.do == do]
-        steps.append(_step(do, group))
+        steps.append(_step(do, group, total))
         for one in group:
             del pending[str(one.service)]
     return steps
@@ -184,13 +202,13 @@ def _ready(finding: Finding, pending: dict[Any, Finding], view: View) -> bool:
     return all(pending[need].do == finding.do for need in view.upstream(str(finding.service)) if need in pending)
 
 
-def _step(do: str, findings: list[Finding]) -> dict[str, Any]:
+def _step(do: str, findings: list[Finding], total: int) -> dict[str, Any]:
     services = [one.service for one in findings if one.service]
     return {
         "do": do,
         "services": services,
         "key": f"{do}:{','.join(services)}" if services else do,
-        "sentence": _SENTENCES[do].format(services=listed(services) if services else ""),
+        "sentence": _SENTENCES[do].format(services=listed(services, total) if services else ""),
         "reason": "; ".join(dict.fromkeys(one.reason for one in findings if one.reason)),
         "pids": [pid for one in findings for pid in one.pids],
         "gain_bytes": findings[0].gain_bytes,

@@ -128,6 +128,7 @@ def exited(_view: View, service: Service) -> Finding | None:
         why = f": {service['error']}" if service["error"] else ""
         return Finding("exited", name, f"{name} was created but never started{why}", do="start", reason="it is not running")
     found = Finding("exited", name, how_it_ended(service), do="start", reason="it is not running", log=service["log"])
+    found.exit_code = service["exit_code"]
     if service["out_of_memory"]["claimed"]:
         found.cause = "out-of-memory"
         found.evidence.append(service["out_of_memory"]["evidence"])

@@ -32,7 +32,8 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     freed = _freed(before, after)
     did = ["started Docker"] if started_docker else []
     did += [f"freed {human_bytes(freed)} on {after['disk'][0]['path']}"] if freed else []
-    did += [f"{word} {listed(found[word])}" for word in _WORDS if found[word]]
+    total = len(after["services"])
+    did += [f"{word} {listed(found[word], total)}" for word in _WORDS if found[word]]
     return {
         "did": did,
         "docker_started": started_docker,

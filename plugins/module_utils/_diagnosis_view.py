@@ -50,6 +50,7 @@ class Finding:
     wait_for: str | None = None
     escalate: str | None = None
     log: list[str] = field(default_factory=list)
+    exit_code: int | None = None
     # A symptom may be the consequence of something deeper; a service that is down is down in its own right.
     symptom: bool = False
     consequence_of: str | None = None

@@ -54,6 +54,8 @@ def _meaning(code: int, memory: dict[str, Any]) -> str:
     return "an error of its own"
 
 
-def listed(names: list[str]) -> str:
-    """server, nginx and database"""
+def listed(names: list[str], of: int | None = None) -> str:
+    """server, nginx and database; or all of them"""
+    if of is not None and len(names) == of > 3:
+        return f"all {of} services"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -109,8 +109,8 @@ def outage_window(series: list[Any], now: float, *, since: float | None = None, 
     return max(each, key=lambda one: (one["first_bad"] is not None, one["down_seconds"] or 0, not one["complete"]))
 
 
-def _nothing(complete: bool) -> dict[str, Any]:
-    return {"first_bad": None, "recovered": None, "down_seconds": None, "complete": complete}
+def _nothing(complete: bool, unseen: list[float] | None = None) -> dict[str, Any]:
+    return {"first_bad": None, "recovered": None, "down_seconds": None, "complete": complete, "unseen": unseen}
 
 
 def _points(one: Any) -> list[tuple[float, float]]:
@@ -125,25 +125,37 @@ def _window(points: list[tuple[float, float]], now: float, since: float | None, 
     usual = step or _median([later[0] - earlier[0] for earlier, later in zip(points, points[1:])])
     longest = max(2.5 * usual, usual + 2)
     bad = [number for number, (_at, value) in enumerate(points) if value < 1]
-    if not bad or (since is not None and bad[-1] + 1 < len(points) and points[bad[-1] + 1][0] < since):
+    recovered = points[bad[-1] + 1][0] if bad and bad[-1] + 1 < len(points) else None
+    if since is None:
+        span = [at for at, _value in points]
+        earlier_incident = False
+    else:
+        span = [at for at, _value in points if at >= since - longest]
+        # Prometheus may have gone down with the rest: then it has not seen this outage, only the one before.
+        unseen_later = _unseen([at for at in [*span, now] if recovered is not None and at >= recovered], longest)
+        earlier_incident = recovered is not None and (recovered < since or unseen_later is not None)
+    if not bad or earlier_incident:
         # No customer was seen to be hit; but nobody looked while samples are missing.
-        times = [at for at, _value in points if since is None or at >= since - longest] + [now]
-        return _nothing(complete=all(later - earlier <= longest for earlier, later in zip(times, times[1:])))
+        unseen = _unseen([*span, now], longest)
+        return _nothing(complete=unseen is None, unseen=unseen)
     last = first = bad[-1]
     while first > 0 and points[first - 1][1] < 1:
         first -= 1
-    recovered = points[last + 1][0] if last + 1 < len(points) else None
-    seen = points[max(first - 1, 0) : last + 2]
-    whole = (
-        first > 0 and recovered is not None and all(later[0] - earlier[0] <= longest for earlier, later in zip(seen, seen[1:]))
-    )
+    unseen = _unseen([at for at, _value in points[max(first - 1, 0) : last + 2]], longest)
     began = points[first][0]
     return {
         "first_bad": began,
         "recovered": recovered,
         "down_seconds": round((recovered if recovered is not None else now) - began, 1),
-        "complete": whole,
+        "complete": first > 0 and recovered is not None and unseen is None,
+        "unseen": unseen,
     }
+
+
+def _unseen(times: list[float], longest: float) -> list[float] | None:
+    """The longest stretch without a sample, where there is one that is too long."""
+    gaps = [[earlier, later] for earlier, later in zip(times, times[1:]) if later - earlier > longest]
+    return max(gaps, key=lambda gap: gap[1] - gap[0], default=None)
 
 
 def _median(values: list[float]) -> float:

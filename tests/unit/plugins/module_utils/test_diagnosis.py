@@ -77,6 +77,8 @@ def test_each_fault_of_the_lab(recorded_look: Looks, fault: str, causes: list[An
 def test_a_stack_that_is_down_is_created_in_dependency_order(recorded_look: Looks) -> None:
     decided = decide(recorded_look("stack_down"))
     assert len(decided["steps"]) == 1
+    assert [one["sentence"] for one in decided["causes"]] == ["all 5 services have no container"]
+    assert decided["steps"][0]["sentence"] == "create all 5 services from what is on this host"
     created = decided["create"]
     assert (
         created.index("monerod") < created.index("monero-wallet-rpc-buyer") < created.index("server") < created.index("nginx")
@@ -320,6 +322,34 @@ def test_steps_follow_the_dependencies_when_they_differ(recorded_look: Looks) ->
     exit_now(look, "server")
     service(look, "nginx").update(state="missing", health="none", containers=[], container_id=None, started_at=None)
     assert doing(decide(look)) == ["create:database", "start:server", "create:nginx"]
+
+
+def test_many_at_once_are_told_together(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    for name in ("server", "nginx", "monerod"):
+        exit_now(look, name, 143)
+    assert len(decide(look)["causes"]) == 3
+    exit_now(look, "database", 0)
+    causes = decide(look)["causes"]
+    assert [one["sentence"] for one in causes] == ["database, monerod, server and nginx are not running (exit status 0, 143)"]
+    assert decide(look)["start"] == ["database", "monerod", "server", "nginx"]
+
+
+def test_of_steps_that_could_come_first_the_gentler_one_does(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    exit_now(look, "monerod")
+    service(look, "database").update(health="unhealthy")
+    assert doing(decide(look)) == ["start:monerod", "restart:database"]
+
+
+def test_grace_is_two_checks_or_what_nginx_needs(recorded_look: Looks) -> None:
+    look = recorded_look("unhealthy")
+    service(look, "server")["health_interval"] = 30.0
+    assert doing(decide(look, acted_at=look["clock"] - 64)) == []
+    assert doing(decide(look, acted_at=look["clock"] - 66)) == ["restart:server"]
+    service(look, "server")["health_interval"] = None
+    assert doing(decide(look, acted_at=look["clock"] - 11)) == []
+    assert doing(decide(look, acted_at=look["clock"] - 13)) == ["restart:server"]
 
 
 def test_what_needs_a_hopeless_service_is_not_started(recorded_look: Looks) -> None:

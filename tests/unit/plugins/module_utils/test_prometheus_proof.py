@@ -69,11 +69,18 @@ def test_a_query_that_failed_is_not_zero_errors() -> None:
 
 def test_a_bad_endpoint_fails_whatever_the_metrics_say() -> None:
     assert judge(told(1000.0), probes=(GOOD, BAD))["verdict"] == "failed"
-    assert judge(None, probes=())["verdict"] == "unproven"
+    nobody = judge(None, probes=())
+    assert nobody["verdict"] == "unproven" and "endpoint not asked" in nobody["sentences"]
+    assert judge(None, probes=(GOOD, {**GOOD, "first_good": 90.0}))["endpoint"]["first_good"] == 90.0
 
 
 def test_a_site_can_require_the_share_of_errors() -> None:
-    assert judge(told(18.0), require_error_ratio=True)["verdict"] == "failed"
+    required = judge(told(18.0), require_error_ratio=True)
+    assert required["verdict"] == "failed" and required["error_ratio"]["sentence"].endswith("the site requires it")
+    assert not judge(told(100.0, 9.0), require_error_ratio=True)["error_ratio"]["sentence"].endswith("requires it")
+    mixed = told(100.0)
+    mixed["results"]["requests"]["samples"].append({"value": "NaN", "labels": {}, "time": 1})
+    assert judge(mixed)["error_ratio"]["state"] == "not_measurable"
     assert judge(told(180.0), require_error_ratio=True)["verdict"] == "proven"
 
 
@@ -111,7 +118,23 @@ def series(text: str, step: float = 2.0) -> list[list[float]]:
 )
 def test_when_customers_were_hit(text: str, first: Any, recovered: Any, down: Any, complete: bool) -> None:
     found = proof.outage_window([series(text)], now=1000.0 + 2.0 * len(text))
-    assert found == {"first_bad": first, "recovered": recovered, "down_seconds": down, "complete": complete}
+    assert found == {**found, "first_bad": first, "recovered": recovered, "down_seconds": down, "complete": complete}
+    if len(text) > 1:
+        assert (found["unseen"] is not None) is ("..." in text)
+
+
+def test_the_outage_that_took_prometheus_with_it_was_not_seen() -> None:
+    """The stretch before it was another one's."""
+    points = series("gggbbggg..........ggg")
+    found = proof.outage_window([points], now=1042.0, since=1005.0)
+    assert (found["first_bad"], found["complete"], found["unseen"]) == (None, False, [1014.0, 1036.0])
+    assert proof.outage_window([points], now=1042.0)["first_bad"] == 1006.0
+
+
+def test_the_step_may_be_told() -> None:
+    coarse = series("gggg...gggg", step=20.0)
+    assert not proof.outage_window([coarse], now=1220.0)["complete"]
+    assert proof.outage_window([coarse], now=1220.0, step=60.0)["complete"]
 
 
 def test_nobody_looked_lately() -> None:
@@ -133,19 +156,16 @@ def test_of_several_series_the_worst_speaks() -> None:
         [{"points": series("gggbgggg")}, {"points": series("ggbbbggg")}, {"points": series("gggggggg")}], now=1016.0
     )
     assert found["down_seconds"] == 6.0
-    assert proof.outage_window([], now=1.0) == {"first_bad": None, "recovered": None, "down_seconds": None, "complete": False}
+    nothing = proof.outage_window([], now=1.0)
+    assert nothing == {"first_bad": None, "recovered": None, "down_seconds": None, "complete": False, "unseen": None}
 
 
 def test_nan_is_no_sample() -> None:
     points: list[Any] = series("gggggggg")
     points[4][1] = "NaN"
     points[5][1] = "NaN"
-    assert proof.outage_window([points], now=1016.0) == {
-        "first_bad": None,
-        "recovered": None,
-        "down_seconds": None,
-        "complete": False,
-    }
+    found = proof.outage_window([points], now=1016.0)
+    assert (found["first_bad"], found["complete"], found["unseen"]) == (None, False, [1006.0, 1012.0])
 
 
 def test_the_verdict_carries_the_window() -> None:
