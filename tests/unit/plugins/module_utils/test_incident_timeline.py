@@ -130,6 +130,6 @@ def test_text_and_data_are_bounded():
     assert len(entry["data"]["log"]) == timeline.LONGEST_VALUE
     assert len(timeline.canonical(entry)) < 30000
     shallow = entry["data"]["deep"]
-    for _ in range(timeline.DEEPEST - 1):
+    for _round in range(timeline.DEEPEST - 1):
         shallow = shallow[0]
     assert isinstance(shallow, str)
