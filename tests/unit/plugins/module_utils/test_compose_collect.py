@@ -209,3 +209,55 @@ def test_several_containers_of_one_service(engine: Any, project_dir: str, record
     found = service(look(project_dir), "nginx")
     assert found["state"] == "exited" and found["container_id"] == "f" * 64
     assert len(found["containers"]) == 2
+
+
+def test_what_could_go_is_asked_only_when_the_disk_is_full(
+    engine: Any, project_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.says("docker_system_df", "Images\t547.1MB (99%)\nContainers\t0B (0%)\nLocal Volumes\t1GB\nBuild Cache\t1.5GB\n")
+    engine.says("docker_images", "sha256:a\nsha256:a\nsha256:b\n")
+    assert look(project_dir)["reclaimable"] == {"build_cache_bytes": None, "dangling_images_bytes": None}
+    assert not any("system df" in call for call in engine.calls)
+    monkeypatch.setattr(collect, "RECLAIM_ABOVE_PERCENT", 0.0)
+    engine.does(
+        "docker_image_inspect",
+        'case "$*" in *sha256:b) echo \'[{"Id":"a","Size":5},{"Id":"b","Size":7}]\';; *) echo "[]";; esac',
+    )
+    assert look(project_dir)["reclaimable"] == {"build_cache_bytes": 1_500_000_000, "dangling_images_bytes": 12}
+    engine.does("docker_system_df", "sleep 30")
+    engine.does("docker_images", "exit 1")
+    found = look(project_dir, docker_timeout=0.5)["reclaimable"]
+    assert found == {"build_cache_bytes": None, "dangling_images_bytes": None}
+
+
+def test_a_compose_file_named_in_the_environment(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPOSE_FILE", "production.yml")
+    assert look(str(tmp_path))["project"]["name"] == "marketplace"
+    monkeypatch.delenv("COMPOSE_FILE")
+    (tmp_path / ".env").write_text("A=b\n")
+    with pytest.raises(CannotLook, match="holds no Compose file"):
+        look(str(tmp_path))
+
+
+def test_an_engine_elsewhere_has_no_unit_here(engine: Any, project_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
+    assert look(project_dir)["daemon"]["unit"] == {"docker": None, "socket": None}
+    assert not any(call.startswith("systemctl") for call in engine.calls)
+
+
+def test_a_daemon_nobody_answers_for_although_its_unit_is_active(engine: Any, project_dir: str) -> None:
+    engine.does("docker_info", 'echo \'{"errors":["Cannot connect to the Docker daemon"]}\'')
+    found = look(project_dir)["daemon"]
+    assert (found["state"], "active" in found["detail"]) == ("not_responding", True)
+    engine.does("docker_info", "echo odd >&2; exit 1")
+    found = look(project_dir)["daemon"]
+    assert (found["state"], found["detail"]) == ("not_responding", "odd")
+
+
+def test_a_container_that_went_away_meanwhile_is_only_missing(engine: Any, project_dir: str, recorded: Any) -> None:
+    containers = [one for one in json.loads(recorded("inspect_paused.json")) if "nginx" not in one["Name"]]
+    (engine.answers / "left").write_text(json.dumps(containers))
+    engine.does("docker_inspect", f"cat {engine.answers}/left; echo 'Error: No such container: x' >&2; exit 1")
+    found = look(project_dir)
+    assert service(found, "nginx")["state"] == "missing"
+    assert service(found, "database")["state"] == "running"
