@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from levels import drills, lint, roles, unit
-from levels.check import PROJECT, Check, Result, end_all, environment, python, run, say
+from levels.check import Check, Result, end_all, run, say
 from levels.sanity import NEWEST, OLDEST, sanity
 
 USAGE = """\
@@ -82,8 +81,7 @@ def main(arguments: Sequence[str]) -> list[Result]:
         case ["roles", name]:
             sys.exit(f"script/test: there is no scenario {name!r}; there are {', '.join(roles.names())}.")
         case ["drills", "--list"]:
-            listed = [python(), "-m", "pytest", "--quiet", "--no-summary", "tests/drills", "--drill-list"]
-            sys.exit(subprocess.run(listed, cwd=PROJECT, env=environment({}), check=False).returncode)
+            sys.exit(drills.show_names())
         case ["drills", *words]:
             return [run(drills.chosen(words))]
         case ["-h" | "--help"]:

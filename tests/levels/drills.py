@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 
-from levels.check import Check, python
+from levels.check import PROJECT, Check, environment, python, say
 
 
 def drills(*options: str, name: str = "drills") -> Check:
@@ -24,3 +25,14 @@ def chosen(arguments: Sequence[str]) -> Check:
     """As on the command line: a prefix, a set, or all."""
     options = [argument if argument.startswith("-") else f"--drill-prefix={argument}" for argument in arguments]
     return drills(*options)
+
+
+def show_names() -> int:
+    """All drills by name; the exit status."""
+    listed = subprocess.run(
+        [python(), "-m", "pytest", "--quiet", "--no-summary", "tests/drills", "--drill-list"],
+        cwd=PROJECT, env=environment({}), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    names = [line for line in listed.stdout.splitlines() if line and " " not in line]
+    say("\n".join(names) if names else f"{listed.stdout}{listed.stderr}")
+    return 0 if names else 1
