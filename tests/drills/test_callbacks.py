@@ -22,7 +22,7 @@ ESCAPE = re.compile(r"\x1b\[")
 
 def summary_of(text: str) -> dict[str, str]:
     """The summary's lines by their first word, the layout of any callback taken away."""
-    plain = text.replace("\\n", "\n").replace('"', "")
+    plain = re.sub(r'\s*"?msg"?: "?', "\n", text.replace("\\n", "\n")).replace('"', "")
     found = {}
     for line in plain.splitlines():
         words = line.split()
@@ -33,7 +33,7 @@ def summary_of(text: str) -> dict[str, str]:
 
 def without_figures(line: str) -> str:
     """Two runs differ in times and hashes, not in what they say."""
-    return re.sub(r"[0-9a-f]{8,}|\d[\d:.,]*", "#", line)
+    return re.sub(r"[0-9a-f]{8,}|[0-9a-f]+…|\d[\d:.,]*", "#", line)
 
 
 @pytest.mark.drill(name="outage-callbacks", pool="always")
