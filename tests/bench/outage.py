@@ -12,7 +12,7 @@ from drills.fixture import DrillLab
 from drills.observe import COMPOSE_DIR, look
 
 FAULTS = ("containers-exited", "unhealthy", "stack-down")
-HANDBOOK = f"cd {COMPOSE_DIR} && docker compose down && docker compose up -d"
+HANDBOOK = f"cd {COMPOSE_DIR}; docker compose down; docker compose up -d"
 
 
 @dataclass(frozen=True)
