@@ -51,7 +51,8 @@ def by_playbook(shop: DrillLab, fault: str) -> Repair:
     shop.break_(fault)
     with Watch(shop.lab) as watch:
         run = shop.run("outage", callback="monero_marketplace.incident.oncall")
-        assert run.status == 0, run.output
+        if run.status != 0:
+            raise SystemExit(f"{fault}: outage.yml did not restore, so there is nothing to measure:\n{run.output}")
         watch.wait_until_served()
         wait_until_healthy(shop)
     began = run.began
@@ -72,7 +73,8 @@ def by_handbook(shop: DrillLab, fault: str) -> Repair:
     with Watch(shop.lab) as watch:
         began = time.time()
         answer = shop.lab.ssh(["sh", "-c", HANDBOOK])
-        assert answer.returncode == 0, answer.stderr
+        if answer.returncode != 0:
+            raise SystemExit(f"{fault}: the handbook's commands failed, so there is nothing to compare:\n{answer.stderr}")
         watch.wait_until_served()
         total = time.time() - began
         wait_until_healthy(shop)

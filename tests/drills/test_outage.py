@@ -77,7 +77,10 @@ def test_outage(fault: Fault, drill: DrillLab, chance: random.Random, interrupti
         assert drill.look().settled, "exit status 0, but not every service is healthy"
     else:
         escalated(fault, final)
+    if interruption.open_ended:
+        assert "interrupted" in final.output, f"the run does not say what it goes on from:\n{final.output}"
     healthy_services_were_left_alone(fault, broken, drill.look())
+    record_is_whole(drill)
     drill.assert_tidy()
 
     second_run_does_nothing(fault, drill, final)
@@ -122,6 +125,12 @@ def healthy_services_were_left_alone(fault: Fault, broken: Snapshot, mended: Sna
         assert mended.containers[service].started == container.started, (
             f"{service} was healthy and was restarted: {container.started} -> {mended.containers[service].started}"
         )
+
+
+def record_is_whole(drill: DrillLab) -> None:
+    entries = drill.timeline()
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1)), entries
+    assert entries[-1]["event"] == "outcome", f"the last word is not an outcome: {entries[-1]}"
 
 
 def second_run_does_nothing(fault: Fault, drill: DrillLab, first: Run) -> None:
