@@ -174,7 +174,8 @@ def _silent_daemon(errors: str, units: dict[str, str | None]) -> Daemon:
     lowered = errors.lower()
     if "permission denied" in lowered:
         raise CannotLook(
-            f"This user may not talk to Docker ({errors}): run with become (ansible_become: true in the inventory, sudo on the host)."
+            "This user may not talk to Docker (permission denied at its socket): "
+            "run with become (ansible_become: true in the inventory, sudo on the host)."
         )
     nobody = ("cannot connect", "connection refused", "no such file", "daemon running")
     if any(words in lowered for words in nobody):

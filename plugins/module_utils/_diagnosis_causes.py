@@ -93,10 +93,14 @@ def crash_loop(view: View, service: Service) -> Finding | None:
 
 
 def _hopeless_loop(service: Service, sentence: str) -> Finding:
+    memory = service["out_of_memory"]
+    if memory["claimed"] and "memory" not in sentence:
+        sentence += ", killed by the kernel's out-of-memory killer"
     return Finding(
         "crash-loop",
         service["name"],
         sentence,
+        evidence=[memory["evidence"]] if memory["claimed"] else [],
         escalate=f"{service['name']} ends by itself, so starting it again mends nothing; its last lines say why.",
         log=service["log"],
     )

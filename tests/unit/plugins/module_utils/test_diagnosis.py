@@ -233,6 +233,15 @@ def test_out_of_memory_is_claimed_only_with_the_kernels_word(recorded_look: Look
     )
 
 
+def test_a_crash_loop_by_memory_says_so(recorded_look: Looks) -> None:
+    look = recorded_look("crash_loop")
+    service(look, "server").update(state="restarting", exit_code=137, restart_count=5)
+    service(look, "server")["out_of_memory"] = {"claimed": True, "evidence": "oom-kill:…", "flag": True, "kernel_asked": True}
+    cause = decide(look)["causes"][0]
+    assert cause["cause"] == "crash-loop" and cause["sentence"].endswith("killed by the kernel's out-of-memory killer")
+    assert "oom-kill:…" in cause["evidence"]
+
+
 def test_steps_follow_the_dependencies_when_they_differ(recorded_look: Looks) -> None:
     look = recorded_look("healthy")
     service(look, "database").update(state="missing", health="none", containers=[], container_id=None, started_at=None)
