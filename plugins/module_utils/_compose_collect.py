@@ -228,6 +228,13 @@ def _ask_again(endpoints: list[dict[str, Any]], wanted: Look) -> list[dict[str, 
     return [again.get(one["url"], one) for one in endpoints]
 
 
+def not_up(compose: dict[str, Any]) -> str:
+    """What a person who watches the start-up wants to read."""
+    wanted = [one for one in compose["services"] if one["wanted_containers"] > 0]
+    states = {one["name"]: one["health"] if one["state"] == "running" else one["state"] for one in wanted}
+    return "; ".join(f"{name}: {state or 'unknown'}" for name, state in states.items() if state not in ("healthy", "none"))
+
+
 def answers_well(endpoint: dict[str, Any]) -> bool:
     return endpoint["status"] is not None and 200 <= endpoint["status"] < 400
 

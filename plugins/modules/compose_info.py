@@ -59,12 +59,6 @@ options:
     description: Seconds for an answer of the daemon before it counts as not responding.
     type: float
     default: 3.0
-  settle_seconds:
-    description:
-      - How long to look again while a service is still starting, in seconds. It ends as soon as none is.
-      - With V(0) one look is taken.
-    type: float
-    default: 0.0
   state_dir:
     description: Where M(monero_marketplace.incident.container_log) notes a container it has paused itself.
     type: path
@@ -86,6 +80,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+waiting:
+  description: The services that are not up, in one line, for whoever watches them come up. Empty when all are.
+  returned: success
+  type: str
+  sample: "server: starting; nginx: exited"
 compose:
   description: What was found.
   returned: success
@@ -142,8 +141,7 @@ compose:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _compose_engine, _http_probe
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_collect import Look
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_settle import look_when_settled
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_collect import Look, look, not_up
 
 
 def main() -> None:
@@ -157,23 +155,21 @@ def main() -> None:
             "disk_paths": {"type": "list", "elements": "path", "default": []},
             "log_lines": {"type": "int", "default": 15},
             "docker_timeout": {"type": "float", "default": 3.0},
-            "settle_seconds": {"type": "float", "default": 0.0},
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
         },
         supports_check_mode=True,
     )
     options = dict(module.params)
-    settle_seconds = options.pop("settle_seconds")
     for name in ("probe_timeout", "log_lines", "docker_timeout"):
         if options[name] <= 0:
             module.fail_json(msg=f"'{name}' is {options[name]}: it needs a number above 0.")
     try:
         for url in options["probe_urls"]:
             _http_probe.check_url(url)
-        compose = look_when_settled(Look(**options), settle_seconds)
+        compose = look(Look(**options))
     except (_compose_engine.CannotLook, _http_probe.BadUrl) as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(changed=False, compose=compose)
+    module.exit_json(changed=False, compose=compose, waiting=not_up(compose))
 
 
 if __name__ == "__main__":

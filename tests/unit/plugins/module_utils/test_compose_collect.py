@@ -261,3 +261,14 @@ def test_a_container_that_went_away_meanwhile_is_only_missing(engine: Any, proje
     found = look(project_dir)
     assert service(found, "nginx")["state"] == "missing"
     assert service(found, "database")["state"] == "running"
+
+
+def test_what_is_not_up_is_said_in_one_line(engine: Any, project_dir: str) -> None:
+    assert "; server: exited" in collect.not_up(look(project_dir))
+    services = [
+        {"name": "server", "state": "running", "health": "starting", "wanted_containers": 1},
+        {"name": "nginx", "state": "running", "health": "healthy", "wanted_containers": 1},
+        {"name": "node", "state": "running", "health": "none", "wanted_containers": 1},
+        {"name": "report", "state": "exited", "health": "none", "wanted_containers": 0},
+    ]
+    assert collect.not_up({"services": services}) == "server: starting"
