@@ -48,7 +48,7 @@ def table(rows: dict[str, tuple[Repair, Repair]]) -> list[str]:
         "outage.yml           whole run   diagnosis   engine   proof   own overhead   remote tasks   retries",
     ]
     lines += [
-        f"{fault:<19}{ours.total:11.1f} {ours.diagnosis:11.1f} {ours.engine:8.1f} {ours.total - ours.healthy:7.1f}"
+        f"{fault:<19}{ours.total:11.1f} {ours.diagnosis:11.1f} {ours.engine:8.1f} {ours.proof:7.1f}"
         f" {ours.overhead:14.1f} {ours.remote_tasks:14.0f} {ours.retries:9.0f}"
         for fault, (ours, _) in rows.items()
     ]

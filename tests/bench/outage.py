@@ -22,8 +22,10 @@ class Repair:
     served: float
     healthy: float
     total: float
-    # Only of the playbook: until the engine was first told to do something, and the tasks that went to the host.
+    # Only of the playbook: until the engine was first told to do something, how long the endpoints were watched,
+    # and the tasks that went to the host.
     diagnosis: float = 0.0
+    proof: float = 0.0
     remote_tasks: int = 0
     retries: int = 0
 
@@ -34,8 +36,8 @@ class Repair:
 
     @property
     def overhead(self) -> float:
-        """What the playbook adds: its look before, its proof after."""
-        return self.total - self.engine
+        """What the playbook takes for itself, beside the engine's work and the seconds it is asked to watch."""
+        return self.total - self.engine - self.proof
 
 
 def wait_until_healthy(shop: DrillLab) -> None:
@@ -61,6 +63,7 @@ def by_playbook(shop: DrillLab, fault: str) -> Repair:
         healthy=_seconds(watch.turned_healthy(), began),
         total=run.seconds,
         diagnosis=_seconds(watch.engine_began(), began),
+        proof=run.seconds_of("http_probe"),
         remote_tasks=len(run.remote),
         retries=run.retries,
     )

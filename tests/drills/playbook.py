@@ -84,6 +84,16 @@ class Run:
             and event["delegated"] not in ("localhost", "127.0.0.1")
         ]
 
+    def seconds_of(self, module: str) -> float:
+        """How long the tasks of one module took, from their beginning to the host's result."""
+        seconds, began = 0.0, self.began
+        for event in self.events:
+            if event["kind"] == "begin":
+                began = event["at"]
+            elif event["kind"] in ("ok", "failed") and event["action"].endswith(f".{module}"):
+                seconds += event["at"] - began
+        return seconds
+
     @property
     def retries(self) -> int:
         """Further calls of the same task while something was waited for."""
