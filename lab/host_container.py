@@ -113,8 +113,19 @@ class HostContainer:
     def remove(self) -> None:
         """Remove the container and its volumes, and unmount its file systems."""
         if self.state() is not None:
+            _thaw(self.engine.docker(["container", "inspect", "--format", "{{.Id}}", self.name]).stdout.strip())
             self.engine.docker(["rm", "--force", "--volumes", self.name])
         filesystems.unmount(self.folder)
+
+
+def _thaw(identifier: str) -> None:
+    """Let go of what is paused inside: the frozen cannot be killed, and would keep the container for ever."""
+    for root in (Path("/sys/fs/cgroup/freezer"), Path("/sys/fs/cgroup")):
+        for own in (root / "docker" / identifier, root / "system.slice" / f"docker-{identifier}.scope"):
+            for state in own.rglob("freezer.state"):
+                state.write_text("THAWED")
+            for state in own.rglob("cgroup.freeze"):
+                state.write_text("0")
 
 
 def _own_by_services(folder: Path) -> None:
