@@ -50,6 +50,11 @@ options:
     description: Where archived images may be, for the sentence about a missing one.
     type: str
     default: ''
+  careful_services:
+    description: Services that are not restarted without a confirmation, such as wallets.
+    type: list
+    elements: str
+    default: []
   confirm:
     description: Confirmations as a list or with commas, such as V(unpause:server).
     type: raw
@@ -111,6 +116,7 @@ def docker_health_plan(
     disk_critical: float = 90,
     log_minimum_bytes: int = 50 * 1024 * 1024,
     release_dir: str = "",
+    careful_services: list[str] | None = None,
     confirm: str | list[str] | None = None,
     tried: list[str] | None = None,
     acted_at: float | None = None,
@@ -130,6 +136,7 @@ def docker_health_plan(
         disk_critical=float(disk_critical),
         log_minimum_bytes=int(log_minimum_bytes),
         release_dir=release_dir,
+        careful=frozenset(careful_services or []),
         confirm=frozenset(one.strip() for one in given),
         tried=_diagnosis.tried_from(list(tried or [])),
         patience_over=patience_over,

@@ -91,6 +91,7 @@ def look(wanted: Look) -> dict[str, Any]:
             "compose_version": questions.answer("compose"),
             "root_dir": daemon.root_dir,
             "live_restore": daemon.live_restore,
+            "live_containers": _compose_host.live_containers() if daemon.state == "stopped" else None,
             "unit": daemon.units,
             "detail": daemon.detail,
         },

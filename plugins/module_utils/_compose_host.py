@@ -109,6 +109,21 @@ def stopped_processes(proc: str = "/proc") -> dict[str, list[dict[str, Any]]]:
     return {container: sorted(those, key=lambda one: one["pid"]) for container, those in found.items()}
 
 
+def live_containers(proc: str = "/proc") -> int:
+    """How many containers live on without their daemon, by the shim that each of them has."""
+    found = 0
+    for name in os.listdir(proc):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"{proc}/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue  # it ended while we looked, or is not ours to see
+        found += os.path.basename(words[0]).startswith(b"containerd-shim") and b"moby" in words
+    return found
+
+
 def container_of(cgroup: str) -> str | None:
     """The container id in a /proc/PID/cgroup: the innermost one, for engines that run inside a container."""
     for line in cgroup.splitlines():

@@ -210,6 +210,9 @@ def _restart_once(view: View, service: Service, found: Finding, reason: str) -> 
             found.escalate = f"{name} was started afresh in this run and still does not serve: another restart mends nothing."
     elif view.is_settling(name) and not view.site.patience_over:
         found.wait_for = "what was just done to show in its health check"
+    elif name in view.site.careful and f"restart:{name}" not in view.site.confirm:
+        found.confirm = f"restart:{name}"
+        found.reason = "a busy wallet or a syncing daemon looks the same, and a restart throws its work away"
     else:
         found.do = "restart"
         found.reason = reason

@@ -24,9 +24,22 @@ def docker_stopped(view: View) -> Iterator[Finding]:
     found = Finding("docker-stopped", None, f"Docker is not running: {view.daemon['detail']}", evidence=_endpoints(view))
     if view.tried_on_host("start_docker"):
         found.escalate = "Docker was started in this run and is down again: `journalctl -u docker -n 50` on the host says why."
+        yield found
+        return
+    living = view.daemon.get("live_containers")
+    if living:
+        # Unless live-restore was on, the daemon ends every survivor when it starts: wallets and database in mid-write.
+        found.sentence += f", but {living} containers live on without it"
+        found.confirm = f"start_docker:{living}-containers"
+        found.reason = (
+            "starting Docker stops them all: end server, wallets and monerod cleanly by pid first, see docs/outage.md"
+        )
+        if found.confirm not in view.site.confirm:
+            yield found
+            return
     else:
-        found.do = "start_docker"
         found.reason = "without the daemon no container can run"
+    found.do = "start_docker"
     yield found
 
 
@@ -72,7 +85,7 @@ def disk_full(view: View) -> Iterator[Finding]:
             )
         elif view.tried_on_host("free_disk"):
             found.escalate = (
-                f"{disk['path']} is still {disk['used_percent']:.0f} % full after logs and leftovers of builds are gone: "
+                f"{disk['path']} is still {disk['used_percent']:.0f} % full after what could be freed was freed: "
                 f"`du -xh -d2 {disk['mount']} | sort -h | tail` shows the rest; images and containers are not deleted for you."
             )
         else:

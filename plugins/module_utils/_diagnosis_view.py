@@ -28,6 +28,8 @@ class Site:
     disk_critical: float = 90.0
     log_minimum_bytes: int = 50 * 1024 * 1024
     release_dir: str = ""
+    # Wallets and the Monero daemon: what a restart interrupts there is money, not a request.
+    careful: frozenset[str] = frozenset()
     confirm: frozenset[str] = frozenset()
     tried: frozenset[tuple[str, str]] = frozenset()
     patience_over: bool = False

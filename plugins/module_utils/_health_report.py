@@ -38,6 +38,7 @@ def report(
     escalate = [{"sentence": one["sentence"]} for one in last["escalate"]]
     if not last["settled"]:
         escalate += [{"sentence": problem} for problem in problems]
+        problems = []
     return {
         "settled": last["settled"],
         "causes": _causes(first, last),
@@ -47,7 +48,7 @@ def report(
         "did": changes["did"],
         "untouched": changes["untouched"],
         "kept": kept,
-        "risk": _risks(disk, disk_warning),
+        "risk": problems + _risks(disk, disk_warning),
         "next": list(dict.fromkeys(f"read {NEXT.get(one['cause'], STAYS_DOWN)}" for one in last["escalate"])),
         "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},
         "page": "Incident Commander",

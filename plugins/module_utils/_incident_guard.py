@@ -120,13 +120,13 @@ def _written(places: Places, request: Request, token: int, earlier: dict[str, An
     return lease
 
 
-def _decide(places: Places, request: Request, write: bool) -> dict[str, Any]:
+def _decide(places: Places, request: Request, write: bool, clocks: dict[str, str] | None) -> dict[str, Any]:
     holds = host.read_holds(places)
     lease = host.read_lease(places)
     tried = host.read_attempts(places)
     attempts = host.counted(tried, request.action, request.attempts_window, request.attempts)
     renewal = lease is not None and host.in_force(lease) and request.owns(lease) and lease["run_id"] == request.run_id
-    refused = clock_refusal(request) or hold_refusal(request, holds) or lease_refusal(request, lease)
+    refused = clocks or hold_refusal(request, holds) or lease_refusal(request, lease)
     if refused is None and not renewal:
         refused = attempts_refusal(request, attempts)
     if refused is None and not renewal:
@@ -152,12 +152,14 @@ def _decide(places: Places, request: Request, write: bool) -> dict[str, Any]:
 def acquire(places: Places, request: Request, write: bool = True) -> dict[str, Any]:
     """Take or renew the lease, waiting (bounded) for what an earlier run left at work."""
     deadline = time.monotonic() + (request.wait_for_orphan_seconds if write else 0)
+    # Once, now: the controller's clock was read when the call was made, and waiting is no skew.
+    clocks = clock_refusal(request)
     while True:
         with ExitStack() as stack:
             if write:
                 _prepare(places)
                 stack.enter_context(locked(places.guard_lock, LOCK_SECONDS))
-            found = _decide(places, request, write)
+            found = _decide(places, request, write, clocks)
         if found["granted"] or found["refusal"]["kind"] != "orphan" or time.monotonic() >= deadline:
             return found
         time.sleep(ORPHAN_POLL)

@@ -33,7 +33,7 @@ class Request:
     attempts: int = 3
     attempts_window: float = 3600
     take_over: bool = False
-    resume: bool = False
+    resume: str = ""
     controller_clock: float | None = None
     token: str = ""
     host: str = ""
@@ -88,7 +88,7 @@ def hold_refusal(request: Request, holds: list[dict[str, Any]]) -> dict[str, str
 def lease_refusal(request: Request, lease: dict[str, Any] | None) -> dict[str, str] | None:
     if lease is None or not host.in_force(lease) or request.take_over:
         return None
-    if request.owns(lease) and (lease["run_id"] == request.run_id or request.resume):
+    if request.owns(lease) and lease["run_id"] in (request.run_id, request.resume):
         return None
     whose = "Another run of yours" if request.owns(lease) else owner(lease)
     still = (

@@ -153,7 +153,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting, renew
 
 Containers = list[tuple[str, dict[str, Any]]]
 
@@ -215,12 +215,22 @@ def archive(options: dict[str, Any], containers: Containers, dry: bool) -> dict[
         result["freed_bytes"] = sum(size for _service, _container, size in oversized)
         return result
     result["freed_bytes"] = 0
+    result["changed"] = False
     for service, container, _size in sorted(oversized, key=lambda one: one[2]):
-        done = _container_log_archive.archive(
-            service, container, options["keep_dir"], options["state_dir"], timeout=options["docker_timeout"]
-        )
+        # A large log takes its time; a lease that somebody else has by now ends the work between two logs.
+        if options["token"] and not renew(options["lease_dir"], options["token"]):
+            result["problems"].append(f"The log of {service} was not archived: the lease of this run is over.")
+            break
+        try:
+            done = _container_log_archive.archive(
+                service, container, options["keep_dir"], options["state_dir"], timeout=options["docker_timeout"]
+            )
+        except _container_log.NotKept as problem:
+            result["problems"].append(f"The log of {service} was not archived: {problem}")
+            continue
         result["kept"].append({**{key: done[key] for key in ("service", "path", "sha256", "bytes")}, "new": True, "note": None})
         result["freed_bytes"] += done["freed_bytes"]
+        result["changed"] = True
         if done["paused_seconds"] is not None:
             result["paused"].append({"service": service, "seconds": done["paused_seconds"], "leftover": False})
     return result

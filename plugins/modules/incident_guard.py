@@ -76,9 +76,10 @@ options:
     type: bool
     default: false
   resume:
-    description: The controller knows that the earlier run of the same owner is gone, so its lease may be taken.
-    type: bool
-    default: false
+    description:
+      - The run of the same owner whose process the controller knows to be gone. Its lease may be taken, and no other.
+    type: str
+    default: ""
   controller_clock:
     description: The controller's time now, in seconds since 1970. Without it the clocks are not compared.
     type: float
@@ -245,7 +246,7 @@ REQUEST = {
     "attempts": {"type": "int", "default": 3},
     "attempts_window": {"type": "int", "default": 3600},
     "take_over": {"type": "bool", "default": False},
-    "resume": {"type": "bool", "default": False},
+    "resume": {"type": "str", "default": ""},
     "controller_clock": {"type": "float"},
     "token": {"type": "str", "default": "", "no_log": False},
     "project_dir": {"type": "path"},

@@ -137,3 +137,16 @@ def test_log_sizes(tmp_path: Path) -> None:
     assert host.log_bytes(str(log)) == 5
     assert host.log_bytes(str(tmp_path / "absent")) is None
     assert host.log_bytes(None) is None
+
+
+def test_containers_that_outlived_their_daemon(tmp_path: Path) -> None:
+    commands = {
+        "10": b"/usr/bin/containerd-shim-runc-v2\0-namespace\0moby\0-id\0abc\0",
+        "11": b"/usr/bin/containerd-shim-runc-v2\0-namespace\0k8s.io\0-id\0def\0",
+        "12": b"python3\0-m\0marketplace\0",
+        "self": b"",
+    }
+    for pid, command in commands.items():
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "cmdline").write_bytes(command)
+    assert host.live_containers(str(tmp_path)) == 1

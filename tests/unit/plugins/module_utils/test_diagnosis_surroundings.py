@@ -147,3 +147,26 @@ def test_an_endpoint_that_belongs_to_nobody_is_not_ignored(recorded_look: Looks)
     look["endpoints"].append({**look["endpoints"][0], "url": "http://127.0.0.1:1/", "status": None, "error": "refused"})
     assert not decide(look)["settled"]
     assert roots(decide(look)) == [("endpoint-down", None)]
+
+
+def test_docker_is_not_started_over_living_containers_unasked(recorded_look: Looks) -> None:
+    look = recorded_look("docker_stopped")
+    look["daemon"]["live_containers"] = 11
+    asked = decide(look)
+    assert doing(asked) == []
+    assert [(one["what"], one["given"]) for one in asked["confirm"]] == [("start_docker:11-containers", False)]
+    assert "11 containers live on without it" in asked["causes"][0]["sentence"]
+    assert doing(decide(look, confirm=frozenset({"start_docker:11-containers"}))) == ["start_docker"]
+    # The plan has changed since it was confirmed.
+    assert doing(decide(look, confirm=frozenset({"start_docker:10-containers"}))) == []
+
+
+def test_a_wallet_is_not_restarted_unasked(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    service(look, "monero-wallet-rpc-buyer")["health"] = "unhealthy"
+    careful = frozenset({"monero-wallet-rpc-buyer"})
+    asked = decide(look, careful=careful)
+    assert doing(asked) == []
+    assert [one["what"] for one in asked["confirm"]] == ["restart:monero-wallet-rpc-buyer"]
+    told = decide(look, careful=careful, confirm=frozenset({"restart:monero-wallet-rpc-buyer"}))
+    assert doing(told) == ["restart:monero-wallet-rpc-buyer"]

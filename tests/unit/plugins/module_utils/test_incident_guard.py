@@ -19,6 +19,7 @@ import pytest
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_guard as guard
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_host as host
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_refusals as refusals
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, epoch_of, utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import Request
@@ -94,15 +95,22 @@ def test_another_responder_is_refused_with_who_since_until_and_the_command(place
 
 def test_the_same_name_on_another_controller_is_somebody_else(places):
     guard.acquire(places, request())
-    assert kind(guard.acquire(places, request(controller="laptop", run_id="run-2", resume=True))) == "lease"
+    assert kind(guard.acquire(places, request(controller="laptop", run_id="run-2", resume="run-1"))) == "lease"
 
 
 def test_same_owner_resumes_only_when_the_controller_says_so(places):
     first = guard.acquire(places, request())["lease"]
     assert kind(guard.acquire(places, request(run_id="run-2"))) == "lease"
-    found = guard.acquire(places, request(run_id="run-2", resume=True))
+    found = guard.acquire(places, request(run_id="run-2", resume="run-1"))
     assert (found["granted"], found["token"]) == (True, "2")
     assert found["lease"]["resumed"] == {"run_id": "run-1", "since": first["since"], "owner": "alice@desk"}
+
+
+def test_resuming_is_bound_to_the_run_that_is_known_to_be_gone(places):
+    guard.acquire(places, request())
+    guard.acquire(places, request(run_id="run-2", resume="run-1"))
+    # Seen before run-2 took over: what was true of run-1 says nothing about the run that lives now.
+    assert kind(guard.acquire(places, request(run_id="run-3", resume="run-1"))) == "lease"
 
 
 def test_take_over_is_recorded_and_the_old_run_stops(places):
@@ -172,7 +180,7 @@ def test_a_damaged_token_file_is_said(places):
     guard.acquire(places, request())
     Path(places.fencing).write_text("garbage")
     with pytest.raises(IncidentError, match=r"fencing\.json cannot be understood"):
-        guard.acquire(places, request(run_id="run-2", resume=True))
+        guard.acquire(places, request(run_id="run-2", resume="run-1"))
 
 
 HOLDS = {
@@ -323,7 +331,7 @@ def left_behind(places):
 
 
 def test_an_orphan_is_named(places, left_behind):
-    found = guard.acquire(places, request(run_id="run-2", resume=True))
+    found = guard.acquire(places, request(run_id="run-2", resume="run-1"))
     assert kind(found) == "orphan"
     assert f"pid {left_behind.pid} (container_log)" in found["refusal"]["sentence"]
     started = host_time(found["refusal"]["sentence"])
@@ -335,10 +343,17 @@ def host_time(sentence: str) -> float:
 
 
 def test_an_orphan_that_ends_is_waited_for(places, left_behind):
-    assert kind(guard.acquire(places, request(run_id="run-2", resume=True))) == "orphan"
+    assert kind(guard.acquire(places, request(run_id="run-2", resume="run-1"))) == "orphan"
     threading.Timer(0.5, left_behind.kill).start()
-    found = guard.acquire(places, request(run_id="run-2", resume=True, wait_for_orphan_seconds=20))
+    found = guard.acquire(places, request(run_id="run-2", resume="run-1", wait_for_orphan_seconds=20))
     assert found["granted"]
+
+
+def test_waiting_for_an_orphan_is_no_clock_skew(places, left_behind, monkeypatch):
+    monkeypatch.setattr(refusals, "CLOCK_TOLERANCE", 0.3)
+    threading.Timer(1.0, left_behind.kill).start()
+    found = guard.acquire(places, request(controller_clock=time.time(), wait_for_orphan_seconds=20))
+    assert found["granted"], found["refusal"]
 
 
 def test_acting_excludes_a_second_module(places, left_behind):

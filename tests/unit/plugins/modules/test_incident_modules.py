@@ -74,7 +74,7 @@ def test_looking_goes_on_where_acting_would_stop(run, dirs):
         Path(dirs["state_dir"], name).write_text("garbage")
     seen = run(incident_info, source="host", **dirs)
     assert (seen["attempts"], seen["token"], len(seen["problems"])) == (None, None, 2)
-    failed = run(incident_guard, **dirs, **{**WHO, "run_id": "run-2", "resume": True})
+    failed = run(incident_guard, **dirs, **{**WHO, "run_id": "run-2", "resume": "run-1"})
     assert failed["failed"] and "attempts.json cannot be understood" in failed["msg"]
 
 
