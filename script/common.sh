@@ -31,7 +31,8 @@ stage() {
   local name=$1 log began=$SECONDS
   shift
   mkdir -p "$LOGS"
-  log=$LOGS/${name//[^a-z0-9]/-}.log
+  log=${name,,}
+  log=$LOGS/${log//[^a-z0-9]/-}.log
   printf '  %-44s' "$name"
   if "$@" >"$log" 2>&1 </dev/null; then
     printf '%4d s\n' "$((SECONDS - began))"
