@@ -103,7 +103,8 @@ compose:
     daemon:
       description:
         - C(state) is V(running), V(stopped) or V(not_responding); C(detail) says how that is known.
-        - Also C(version), C(compose_version), C(root_dir), C(live_restore), C(live_containers) (how many live on while the daemon is stopped), and C(unit) with the states of systemd's C(docker) and C(socket).
+        - Also C(version), C(compose_version), C(root_dir), C(live_restore), C(live_containers) (how many live on while the
+          daemon is stopped), and C(unit) with the states of systemd's C(docker) and C(socket).
       type: dict
     disk:
       description:
