@@ -42,6 +42,10 @@ options:
     description: Per cent in use from which a file system is named as a risk.
     type: float
     default: 80
+  given:
+    description: The confirmations that were given, with commas.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -71,8 +75,18 @@ def docker_health_report(
     problems: list[str] | None = None,
     disk: list[dict[str, Any]] | None = None,
     disk_warning: float = 80,
+    given: str = "",
 ) -> dict[str, Any]:
-    return _health_report.report(first, last, changes, kept or [], problems or [], disk or [], float(disk_warning))
+    return _health_report.report(
+        first,
+        last,
+        changes,
+        kept or [],
+        problems or [],
+        disk or [],
+        float(disk_warning),
+        [one.strip() for one in given.split(",")],
+    )
 
 
 class FilterModule:

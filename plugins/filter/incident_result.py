@@ -14,7 +14,8 @@ description:
   - Decides the outcome of a run from what it found, did and proved. The exit status follows from it.
 options:
   _input:
-    description: The run, with C(host), C(playbook), C(check), C(acted), C(started), C(findings), C(proof), C(refusal), C(failure) and C(desk).
+    description: The run, with C(host), C(playbook), C(check), C(acted), C(started), C(findings), C(proof), C(refusal), C(failure), C(desk),
+      C(acting_run) (the run of a lease whose process is still there), C(inventory) and C(playbook_dir).
     type: dict
     required: true
 """
@@ -33,13 +34,24 @@ _value:
   type: dict
 """
 
+import os
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import judge
 
 
 def incident_result(run: dict[str, Any]) -> dict[str, Any]:
-    return judge(run)
+    sources = [str(one) for one in run.get("inventory") or []]
+    here = os.getcwd()
+    near = [os.path.relpath(one) if one.startswith(here + os.sep) else one for one in sources]
+    return judge(
+        {
+            **run,
+            # The one that ansible.cfg of a clone names needs no -i.
+            "inventory": [] if near == ["inventories/production"] else near,
+            "from_clone": run.get("playbook_dir", "") in ("", os.path.join(here, "playbooks")),
+        }
+    )
 
 
 class FilterModule:

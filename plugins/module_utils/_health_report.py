@@ -33,6 +33,7 @@ def report(
     problems: list[str],
     disk: list[dict[str, Any]],
     disk_warning: float,
+    given: list[str],
 ) -> dict[str, Any]:
     """The findings of a run, in sentences."""
     escalate = [{"sentence": one["sentence"]} for one in last["escalate"]]
@@ -44,6 +45,7 @@ def report(
         "causes": _causes(first, last),
         "plan": _plan(first),
         "confirm": last["confirm"],
+        "stray_confirmations": _stray(given, first["confirm"] + last["confirm"]),
         "escalate": escalate,
         "did": changes["did"],
         "untouched": changes["untouched"],
@@ -65,6 +67,12 @@ def _causes(first: dict[str, Any], last: dict[str, Any]) -> list[str]:
             words += f" ({'; '.join(one['evidence'][:2])})"
         told.setdefault((one["cause"], one["service"]), words)
     return list(told.values())
+
+
+def _stray(given: list[str], asked: list[dict[str, Any]]) -> list[str]:
+    """A confirmation that was mistyped, or whose plan is no longer this one."""
+    known = {one["what"] for one in asked}
+    return [what for what in given if what and what not in known]
 
 
 def _plan(first: dict[str, Any]) -> list[str]:

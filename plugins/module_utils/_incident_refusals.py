@@ -100,7 +100,8 @@ def lease_refusal(request: Request, lease: dict[str, Any] | None) -> dict[str, s
         "lease",
         f"{whose} has been acting here with playbook {clean(lease['playbook'])} since {lease['since']}{still}; "
         f"the lease ends {lease['until']} unless it is renewed.",
-        _again(request, "-e take_over=true"),
+        ("" if not request.owns(lease) else "wait for that run, playbooks/status.yml shows it; only if it hangs: ")
+        + _again(request, "-e take_over=true"),
     )
 
 

@@ -8,9 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping
 
 ZERO = frozenset(["healthy", "restored", "done", "contained", "planned"])
+_PLAYBOOK = re.compile(r"ansible-playbook playbooks/(\w+)\.yml(.*)", re.DOTALL)
 NEEDS_A_PERSON = frozenset(["needs_confirmation", "escalated", "failed"])
 
 
@@ -18,10 +20,10 @@ def _missing_confirmations(findings: Mapping[str, Any]) -> list[str]:
     return [str(step["what"]) for step in findings.get("confirm") or [] if not step.get("given")]
 
 
-def _unfinished_business(desk: Mapping[str, Any]) -> bool:
+def _unfinished_business(run: Mapping[str, Any]) -> bool:
     """The desk still shows this host as broken or a run without an outcome."""
-    incident = desk.get("open_incident") or {}
-    return bool(incident.get("interrupted")) or incident.get("last_outcome") in NEEDS_A_PERSON
+    incident = (run.get("desk") or {}).get("open_incident") or {}
+    return bool(_earlier(run)) or incident.get("last_outcome") in NEEDS_A_PERSON
 
 
 def outcome(run: Mapping[str, Any]) -> str:
@@ -44,7 +46,7 @@ def outcome(run: Mapping[str, Any]) -> str:
         return "escalated"
     if not findings:
         return "done"
-    if run.get("acted") or _unfinished_business(run.get("desk") or {}):
+    if run.get("acted") or _unfinished_business(run):
         return "restored"
     return "healthy"
 
@@ -58,13 +60,30 @@ def is_news(run: Mapping[str, Any], ended: str) -> bool:
     return ended in ("escalated", "needs_confirmation", "restored")
 
 
-def command(run: Mapping[str, Any]) -> str:
-    """The command that goes on from a refusal, exactly as it is to be typed."""
+def command(run: Mapping[str, Any], playbook: str, *extra: str) -> str:
+    return " ".join(["ansible-playbook", f"playbooks/{playbook}.yml", "--limit", str(run["host"]), *extra])
+
+
+def as_typed(run: Mapping[str, Any], following: str) -> str:
+    """A command as it has to be typed here: with this run's inventory, and by FQCN where there is no clone."""
+    found = _PLAYBOOK.match(following)
+    if not found:
+        return following
+    playbook, rest = found.groups()
+    name = f"playbooks/{playbook}.yml" if run.get("from_clone", True) else f"monero_marketplace.incident.{playbook}"
+    sources = [word for source in run.get("inventory") or [] for word in ("-i", str(source))]
+    return " ".join(["ansible-playbook", *sources, name]) + rest
+
+
+def _confirm(run: Mapping[str, Any]) -> list[str]:
     missing = _missing_confirmations(run.get("findings") or {})
-    words = ["ansible-playbook", f"playbooks/{run['playbook']}.yml", "--limit", str(run["host"])]
-    if missing:
-        words += ["-e", "confirm=" + ",".join(missing)]
-    return " ".join(words)
+    return [command(run, run["playbook"], "-e", "confirm=" + ",".join(missing))] if missing else []
+
+
+def _earlier(run: Mapping[str, Any]) -> Any:
+    """The run before us that left an intent without outcome, unless it is still there."""
+    interrupted = ((run.get("desk") or {}).get("open_incident") or {}).get("interrupted")
+    return None if interrupted and interrupted.get("run_id") == run.get("acting_run") else interrupted
 
 
 def judge(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,20 +93,23 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     refusal = run.get("refusal") or {}
     failure = run.get("failure") or {}
     ended = outcome(run)
-    following = list(findings.get("next") or [])
-    if refusal.get("next"):
-        following.insert(0, refusal["next"])
-    if failure.get("next"):
-        following.insert(0, failure["next"])
-    if ended == "needs_confirmation":
-        following.insert(0, command(run))
+    following = [item["next"] for item in (refusal, failure) if item.get("next")]
+    if ended in ("needs_confirmation", "planned"):
+        following += _confirm(run)
+    following += list(findings.get("next") or [])
+    if ended == "escalated" and not findings and proof:
+        following.append(command(run, "outage"))
     why = [sentence for sentence in (refusal.get("sentence"), failure.get("sentence")) if sentence]
     why += [str(item["sentence"]) for item in findings.get("escalate") or []]
     why += [f"{step['what']}: {step['why']}" for step in findings.get("confirm") or [] if not step.get("given")]
+    stray = [f"confirm={what} matches nothing in this plan" for what in findings.get("stray_confirmations") or []]
+    if ended == "needs_confirmation":
+        why += stray
+        stray = []
     did = list(findings.get("did") or [])
-    earlier = (run.get("desk") or {}).get("open_incident") or {}
+    earlier = _earlier(run)
     if ended == "restored" and not run.get("acted"):
-        did.append("nothing now: an earlier step holds" if earlier.get("interrupted") else "nothing: mended since the last run")
+        did.append("nothing now: an earlier step holds" if earlier else "nothing: mended since the last run")
     return {
         "host": run["host"],
         "playbook": run["playbook"],
@@ -104,10 +126,11 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "kept": list(findings.get("kept") or []),
         "proof": list(proof.get("sentences") or []),
         "down": proof.get("down"),
-        "risk": list(findings.get("risk") or []),
-        "why": why,
-        "next": following,
+        "risk": stray + list(findings.get("risk") or []),
+        # A plan says all of it itself.
+        "why": [] if ended == "planned" else why,
+        "next": [as_typed(run, one) for one in following],
         "log": dict(findings.get("log") or {}) if ended in NEEDS_A_PERSON or ended == "planned" else {},
         "page": findings.get("page") if ended == "escalated" else None,
-        "interrupted": earlier.get("interrupted"),
+        "interrupted": earlier,
     }

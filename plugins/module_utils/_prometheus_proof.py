@@ -38,6 +38,9 @@ def verdict(
         word = "proven"
     else:
         word = "unproven"
+    if probes and not endpoint["good"] and ratio["state"] == "ok":
+        # Who gets no answer at all is in no counter.
+        ratio["sentence"] = f"{ratio['sentence']}, which says nothing while the endpoint fails"
     wallets = {"state": "not asked", "sentence": "wallets not asked"}
     return {
         "verdict": word,

@@ -93,6 +93,8 @@ def duration(value: Any) -> str | None:
 
 def customers_down(down: Any) -> str:
     found = _mapping(down)
+    if found.get("first_bad") is None and found.get("complete"):
+        return "no bad probe seen"
     seconds = duration(found.get("down_seconds"))
     first = clock(found.get("first_bad"))
     if seconds is None:
@@ -112,7 +114,7 @@ def header(result: Mapping[str, Any]) -> str:
         "contained": f"CONTAINED {finished} UTC",
         "planned": "PLANNED, nothing changed",
         "needs_confirmation": f"NEEDS CONFIRMATION{untouched}",
-        "escalated": f"NOT RESTORED, page {_text(result.get('page') or 'Incident Commander')}",
+        "escalated": f"NOT RESTORED, page {_text(result['page'])}" if result.get("page") else "NOT RESTORED",
         "held": f"HELD{untouched}",
         "failed": f"FAILED{untouched}",
     }.get(str(outcome))

@@ -37,7 +37,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> list[tarfile.TarInfo]:
     link.parent.mkdir(parents=True)
     link.symlink_to("../../..")
     # Waste of a developer's folder, which must not be shipped either.
-    for waste in (".venv/bin/python", ".cache/x", "tests/output/x", "inventories/production/hosts.yml", "collections/x", "old.tar.gz"):
+    for waste in (
+        ".venv/bin/python",
+        ".cache/x",
+        "tests/output/x",
+        "inventories/production/hosts.yml",
+        "collections/x",
+        "old.tar.gz",
+    ):
         (source / waste).parent.mkdir(parents=True, exist_ok=True)
         (source / waste).write_text("waste")
     subprocess.run(
@@ -92,7 +99,9 @@ def test_versions_agree():
 def test_every_module_documents_itself():
     for path in project_files("plugins/modules/*.py"):
         text = path.read_text(encoding="utf-8")
-        blocks = {name: yaml.safe_load(found[1]) for name in ("DOCUMENTATION", "RETURN", "EXAMPLES") if (found := _block(text, name))}
+        blocks = {
+            name: yaml.safe_load(found[1]) for name in ("DOCUMENTATION", "RETURN", "EXAMPLES") if (found := _block(text, name))
+        }
         assert set(blocks) == {"DOCUMENTATION", "RETURN", "EXAMPLES"}, path.name
         assert blocks["DOCUMENTATION"]["module"] == path.stem
         assert blocks["DOCUMENTATION"]["version_added"]

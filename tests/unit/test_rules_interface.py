@@ -80,7 +80,9 @@ def test_internal_variables_are_marked_as_such(role):
 
 def test_every_variable_is_used():
     # By the role itself, its own defaults, or, for what one role hands to another, by a playbook or another role.
-    texts = [path.read_text(encoding="utf-8") for path in (PROJECT / "roles").rglob("*.yml") if path.parent.name in ("tasks", "vars")]
+    texts = [
+        path.read_text(encoding="utf-8") for path in (PROJECT / "roles").rglob("*.yml") if path.parent.name in ("tasks", "vars")
+    ]
     computed = [str(value) for role in roles() for value in defaults(role).values() if "{{" in str(value)]
     used = set(re.findall(r"\w+", " ".join([*texts, *computed])))
     assert {name for role in roles() for name in options(role)} - used == set()
@@ -102,7 +104,12 @@ def test_every_site_fact_in_use_is_documented():
     documented = set(options(PROJECT / "roles" / "marketplace"))
     used = {
         name
-        for path in [*task_files(), *playbooks(), *(PROJECT / "roles").glob("*/vars/*.yml"), *(PROJECT / "inventories").rglob("*.yml")]
+        for path in [
+            *task_files(),
+            *playbooks(),
+            *(PROJECT / "roles").glob("*/vars/*.yml"),
+            *(PROJECT / "inventories").rglob("*.yml"),
+        ]
         for name in SITE_FACT.findall(path.read_text(encoding="utf-8"))
     }
     assert used - documented == set()

@@ -69,3 +69,39 @@ def test_healthy_after_an_interrupted_run_says_so() -> None:
     result = outcome.judge(run(findings=SETTLED, proof=PROVEN, desk=desk))
     assert (result["outcome"], result["news"]) == ("restored", True)
     assert result["did"] == ["nothing now: an earlier step holds"]
+
+
+def test_commands_are_printed_as_they_are_typed_here() -> None:
+    told = run(findings=PAUSED, inventory=["inventories/lab"])
+    assert outcome.judge(told)["next"][0].startswith(
+        "ansible-playbook -i inventories/lab playbooks/outage.yml --limit market-1"
+    )
+    installed = run(findings=PAUSED, inventory=["hosts"], from_clone=False)
+    assert outcome.judge(installed)["next"] == [
+        "ansible-playbook -i hosts monero_marketplace.incident.outage --limit market-1 -e confirm=unpause:server"
+    ]
+
+
+def test_a_plan_that_asks_names_the_command_once() -> None:
+    planned = outcome.judge(run(findings={**PAUSED, "plan": ["only with confirm=unpause:server"]}, check=True))
+    assert (planned["why"], len(planned["next"])) == ([], 1)
+    assert planned["next"][0].endswith("-e confirm=unpause:server")
+
+
+def test_a_confirmation_that_matches_nothing_is_said() -> None:
+    mistyped = outcome.judge(run(findings={**PAUSED, "stray_confirmations": ["unpause:sever"]}))
+    assert "confirm=unpause:sever matches nothing in this plan" in mistyped["why"]
+    stale = outcome.judge(run(findings={**SETTLED, "stray_confirmations": ["unpause:server"]}, proof=PROVEN))
+    assert (stale["outcome"], len(stale["risk"])) == ("healthy", 1)
+
+
+def test_a_failed_verification_names_the_playbook_that_repairs() -> None:
+    failed = outcome.judge(run(playbook="verify", proof={"verdict": "failed"}))
+    assert failed["next"] == ["ansible-playbook playbooks/outage.yml --limit market-1"]
+    assert failed["page"] is None
+
+
+def test_a_run_that_is_still_there_was_not_interrupted() -> None:
+    desk = {"open_incident": {"interrupted": {"run_id": "a1", "since": "02:13"}}}
+    result = outcome.judge(run(findings=SETTLED, proof=PROVEN, desk=desk, acting_run="a1"))
+    assert (result["outcome"], result["news"], result["interrupted"]) == ("healthy", False, None)

@@ -56,7 +56,7 @@ HEADERS = {
     "planned": ({"outcome": "planned", "did": []}, "OUTAGE market-1 · PLANNED, nothing changed"),
     "asked": ({"outcome": "needs_confirmation", "did": []}, "OUTAGE market-1 · NEEDS CONFIRMATION, nothing changed"),
     "asked after steps": ({"outcome": "needs_confirmation"}, "OUTAGE market-1 · NEEDS CONFIRMATION"),
-    "escalated": ({"outcome": "escalated"}, "OUTAGE market-1 · NOT RESTORED, page Incident Commander"),
+    "escalated": ({"outcome": "escalated"}, "OUTAGE market-1 · NOT RESTORED"),
     "escalated to": ({"outcome": "escalated", "page": "Database Team"}, "OUTAGE market-1 · NOT RESTORED, page Database Team"),
     "held": ({"outcome": "held", "did": []}, "OUTAGE market-1 · HELD, nothing changed"),
     "failed": ({"outcome": "failed", "did": []}, "OUTAGE market-1 · FAILED, nothing changed"),
