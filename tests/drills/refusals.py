@@ -139,7 +139,13 @@ REFUSALS = (
     Refusal("unreachable", ("market-9", "127.0.0.1"), unreachable, own_inventory=True),
     Refusal("lease-held", ("alice", "take_over=true"), lease_of_another, ("-e", "incident_responder=bob")),
     Refusal("missing-confirmation", ("confirm=unpause:server",), fault("paused"), desk_too=False),
-    Refusal("verify-server-down", ("/api/health",), fault("containers-exited"), playbook="verify"),
+    Refusal(
+        "verify-server-down",
+        ("/api/health",),
+        fault("containers-exited"),
+        ("-e", "service_verify_deadline=10"),
+        playbook="verify",
+    ),
     Refusal("unknown-service", ("servre", "server"), nothing, ("-e", "marketplace_server_service=servre")),
     Refusal(
         "wrong-path",
