@@ -165,6 +165,7 @@ def service(
         "probe_ended": None,
         "log_path": None,
         "depends_on": sorted(declared.depends_on),
+        "waits_for": sorted(need for need, condition in declared.depends_on.items() if condition != "service_started"),
         "job": declared.job,
         "wanted_containers": declared.containers,
         "containers": [],

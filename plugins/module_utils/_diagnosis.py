@@ -183,15 +183,14 @@ def _unexplained_endpoints(view: View, findings: list[Finding]) -> list[Finding]
 
 def _steps(findings: list[Finding], view: View) -> list[dict[str, Any]]:
     """The host first, then the services: each step as many of them as need the same and wait for no later step."""
-    total = len(view.services)
-    steps = [_step(do, [one], total) for do in STEPS for one in findings if one.do == do and one.service is None]
+    steps = [_step(do, [one], view) for do in STEPS for one in findings if one.do == do and one.service is None]
     pending = {one.service: one for one in findings if one.do is not None and one.service is not None}
     while pending:
         # The first in dependency order waits for nobody, so there is always one that is ready.
         ready = [pending[name] for name in view.order if name in pending and _ready(pending[name], pending, view)]
         do = min((str(one.do) for one in ready), key=STEPS.index)
         group = [one for one in ready if one.do == do]
-        steps.append(_step(do, group, total))
+        steps.append(_step(do, group, view))
         for one in group:
             del pending[str(one.service)]
     return steps
@@ -202,17 +201,33 @@ def _ready(finding: Finding, pending: dict[Any, Finding], view: View) -> bool:
     return all(pending[need].do == finding.do for need in view.upstream(str(finding.service)) if need in pending)
 
 
-def _step(do: str, findings: list[Finding], total: int) -> dict[str, Any]:
+def _step(do: str, findings: list[Finding], view: View) -> dict[str, Any]:
     services = [one.service for one in findings if one.service]
     return {
         "do": do,
         "services": services,
+        "containers": _startable(services, view) if do == "start" else [],
         "key": f"{do}:{','.join(services)}" if services else do,
-        "sentence": _SENTENCES[do].format(services=listed(services, total) if services else ""),
+        "sentence": _SENTENCES[do].format(services=listed(services, len(view.services)) if services else ""),
         "reason": "; ".join(dict.fromkeys(one.reason for one in findings if one.reason)),
         "pids": [pid for one in findings for pid in one.pids],
         "gain_bytes": findings[0].gain_bytes,
     }
+
+
+def _startable(services: list[str], view: View) -> list[str]:
+    """The containers that the engine may start by itself, in order; none where one must wait for another's health.
+
+    Compose asks after every dependency first, which takes longer than the start itself.
+    """
+    if any(need in services for name in services for need in view.services[name].get("waits_for") or []):
+        return []
+    return [
+        one["container_id"]
+        for name in services
+        for one in view.services[name]["containers"]
+        if one["state"] in ("exited", "dead", "created")
+    ]
 
 
 def tried_from(entries: list[str]) -> frozenset[tuple[str, str]]:

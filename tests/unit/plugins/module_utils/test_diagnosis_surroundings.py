@@ -170,3 +170,14 @@ def test_a_wallet_is_not_restarted_unasked(recorded_look: Looks) -> None:
     assert [one["what"] for one in asked["confirm"]] == ["restart:monero-wallet-rpc-buyer"]
     told = decide(look, careful=careful, confirm=frozenset({"restart:monero-wallet-rpc-buyer"}))
     assert doing(told) == ["restart:monero-wallet-rpc-buyer"]
+
+
+def test_the_engine_starts_alone_what_waits_for_nobodys_health(recorded_look: Looks) -> None:
+    look = recorded_look("containers_exited")
+    server, nginx = (service(look, name)["container_id"] for name in ("server", "nginx"))
+    assert decide(look)["steps"][0]["containers"] == [server, nginx]
+    service(look, "server")["waits_for"] = ["database"]
+    assert decide(look)["steps"][0]["containers"] == [server, nginx]  # the database is well: nothing to wait for
+    exit_now(look, "database")
+    step = decide(look)["steps"][0]
+    assert step["services"] == ["database", "server", "nginx"] and step["containers"] == []
