@@ -128,7 +128,8 @@ compose:
           interrupted log archive of this collection left paused; C(job) for a service that is meant to end.
         - Also C(container_id), C(container_name), C(image), C(image_id), C(image_present), C(pid), C(exit_code), C(error), C(started_at),
           C(finished_at), C(restart_count), C(restart_policy), C(memory_limit), C(depends_on), C(waits_for) (those of them that
-          must be healthy or done first), C(wanted_containers), C(health_interval) and C(start_period) in seconds, C(probe_output), C(probe_ended), C(log), C(log_path) and C(log_bytes).
+          must be healthy or done first), C(wanted_containers), C(health_interval) and C(start_period) in seconds, C(probe_output),
+          C(probe_ended), C(log), C(log_path) and C(log_bytes).
       type: list
       elements: dict
     endpoints:
