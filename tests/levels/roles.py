@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import os
+
 from levels.check import PROJECT, Check, python
 
-LAB = "roles"
+# Two test runs on one machine keep apart by LAB=name; each has a lab for its drills and one for its roles.
+LAB = f"{os.environ['LAB']}-roles" if os.environ.get("LAB") else "roles"
 SCENARIOS = PROJECT / "molecule"
 
 
