@@ -122,11 +122,6 @@ class Site:
             told = re.search(rb"(?i)\r\ncontent-length: *(\d+)", request)
             while told and len(request.partition(b"\r\n\r\n")[2]) < int(told[1]):
                 request += plug.recv(65536)
-            # A form comes after the headers; a connection that ends with it unread is reset, answer and all.
-            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", request)
-            whole = request.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0)
-            while len(request) < whole:
-                request += plug.recv(65536)
             self.asked.append(request.decode())
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             if callable(answer):
