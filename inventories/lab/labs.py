@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inventory of the labs that are up on this machine; with LAB set, of that one only.
+"""Inventory of the lab that LAB names, market-1 without it; LAB=all is every lab that is up on this machine.
 
 Reads what script/lab wrote, and nothing else: an inventory must be quick, and a lab that is broken still belongs to it.
 """
@@ -21,8 +21,9 @@ def labs_folder() -> Path:
 
 def states() -> list[dict]:
     """What is known about each lab that is up."""
-    only = os.environ.get("LAB")
-    files = sorted(labs_folder().glob(f"{only or '*'}/state.json"))
+    # One by default, as script/lab has it: a playbook must not repair a lab that somebody else has broken on purpose.
+    name = os.environ.get("LAB") or "market-1"
+    files = sorted(labs_folder().glob(f"{'*' if name == 'all' else name}/state.json"))
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 

@@ -52,8 +52,12 @@ def test_no_lab_gives_an_empty_group(tmp_path: Path) -> None:
     assert ask(tmp_path, "--list") == {"marketplace": {"hosts": []}, "_meta": {"hostvars": {}}}
 
 
-def test_every_complete_lab_is_a_marketplace_host(two_labs: Path) -> None:
-    assert ask(two_labs, "--list")["marketplace"]["hosts"] == ["market-1", "market-2"]
+def test_all_is_every_complete_lab(two_labs: Path) -> None:
+    assert ask(two_labs, "--list", LAB="all")["marketplace"]["hosts"] == ["market-1", "market-2"]
+
+
+def test_without_a_name_only_the_default_lab_is_touched(two_labs: Path) -> None:
+    assert ask(two_labs, "--list")["marketplace"]["hosts"] == ["market-1"]
 
 
 def test_lab_in_the_environment_leaves_only_that_one(two_labs: Path) -> None:
@@ -61,7 +65,7 @@ def test_lab_in_the_environment_leaves_only_that_one(two_labs: Path) -> None:
 
 
 def test_a_host_has_its_own_port_desk_and_known_hosts(two_labs: Path) -> None:
-    host = ask(two_labs, "--host", "market-2")
+    host = ask(two_labs, "--host", "market-2", LAB="market-2")
     assert host["ansible_port"] == 20110
     assert host["incident_desk_dir"] == str(two_labs / "labs/market-2/desk")
     assert f"UserKnownHostsFile='{two_labs}/labs/market-2/ssh/known hosts'" in host["ansible_ssh_common_args"]
