@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab import faults, lifecycle
+from lab import faults, fleet, lifecycle
 from lab.errors import LabError
 from lab.instance import Lab, command
 from lab.places import lab_name, labs
@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--all", action="store_true", help="remove every lab")
     down.add_argument("--cache", action="store_true", help="remove the content cache too")
     add("status", _status, "labs, their services and addresses")
+    light = add("fleet", _fleet, "light hosts beside the lab, for runs on many hosts: up [N], down, status")
+    light.add_argument("verb", choices=["up", "down", "status"])
+    light.add_argument("count", nargs="?", type=int, default=fleet.USUAL, metavar="N", help=f"how many ({fleet.USUAL})")
     breaks = add("break", _break, "break something real, and say what a user now sees")
     breaks.add_argument("fault", nargs="?", metavar="FAULT", help="without it: the list of faults")
     add("heal", _heal, "bring a broken lab back without the collection")
@@ -125,6 +128,28 @@ def _show(name: str) -> int:
     for name_of_missing in missing:
         say(f"            {name_of_missing}: no container")
     return 0 if well else 1
+
+
+def _fleet(options: argparse.Namespace) -> int:
+    lab = lab_name()
+    if options.verb == "down":
+        if not fleet.down(lab):
+            say(f"{lab} has no light hosts")
+        return 0
+    if options.verb == "up":
+        if not 1 <= options.count <= fleet.MOST:
+            raise LabError(f"{options.count} light hosts are not possible: between 1 and {fleet.MOST}.")
+        hosts = fleet.up(lab, options.count)
+        say(f"{len(hosts)} light hosts of {lab} are up: {hosts[0].name} to {hosts[-1].name}")
+        say("try next")
+        say(f"  LAB='{lab},{fleet.prefix(lab)}*' ansible-playbook -i inventories/lab playbooks/outage.yml")
+        return 0
+    found = fleet.status(lab)
+    for name, words in found.items():
+        say(f"{name}  {words}")
+    well = sum(words == fleet.HEALTHY for words in found.values())
+    say(f"{well} of {len(found)} light hosts of {lab} healthy" if found else f"{lab} has no light hosts")
+    return 0 if well == len(found) else 1
 
 
 def _break(options: argparse.Namespace) -> None:

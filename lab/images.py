@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three images of the lab, each named by the content it was made from and kept as a file for an empty engine."""
+"""The images of the lab, each named by the content it was made from and kept as a file for an empty engine."""
 
 import shutil
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from lab.base_system import base_key, build, build_base
 from lab.compose_plugin import WHEEL_HASH, compose_binary
 from lab.content import digest, ignored, temporary_folder
 from lab.engine import Engine
-from lab.places import HOST, STACK, cache
+from lab.places import HOST, LIGHT, STACK, cache
 from lab.progress import stage
 
 
@@ -48,6 +48,11 @@ def stack_image() -> Image:
     return Image("stack", digest(base_image().key, STACK / "Dockerfile"))
 
 
+def light_image() -> Image:
+    """The two programs of a light host."""
+    return Image("light", digest(stack_image().key, LIGHT / "Dockerfile"))
+
+
 def ensure_base(engine: Engine) -> Image:
     """The base image, in the engine."""
     image = base_image()
@@ -70,6 +75,16 @@ def ensure_stack(engine: Engine) -> Image:
     if not image.file.exists():
         base = ensure_base(engine)
         _ensure(engine, image, lambda: _build_stack(engine, image, base))
+    return image
+
+
+def ensure_light(engine: Engine) -> Image:
+    """The light image, as a file."""
+    image = light_image()
+    if not image.file.exists():
+        stack = ensure_stack(engine)
+        _available(engine, stack)
+        _ensure(engine, image, lambda: build(engine, LIGHT, image.tag, {"STACK": stack.tag}))
     return image
 
 

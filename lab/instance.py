@@ -102,7 +102,8 @@ class Lab:
 
     def compose(self, argv: Sequence[str], *, check: bool = False, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run docker compose on the host's project."""
-        return self.docker(["compose", "--project-directory", COMPOSE_DIR, *argv], check=check, timeout=timeout)
+        folder = str(self.state.get("compose_dir", COMPOSE_DIR))
+        return self.docker(["compose", "--project-directory", folder, *argv], check=check, timeout=timeout)
 
     def container(self, service: str) -> str | None:
         """Identity of a service's container, whatever its state; None when there is none."""

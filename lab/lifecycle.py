@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 import subprocess
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab import filesystems, images
+from lab import filesystems, images, light_seed
 from lab.content import locked
 from lab.engine import Engine, ensure_engine, remove_own_engine, running_engine, stop_own_engine
 from lab.errors import LabError
-from lab.host_container import HostContainer, make_keys, ssh_answers, write_known_hosts
+from lab.host_container import INSIDE_PORTS, HostContainer, make_keys, ssh_answers, write_known_hosts
 from lab.instance import Lab, command
 from lab.places import cache, home, labs
 from lab.ports import free_ports
@@ -21,16 +23,18 @@ from lab.seed import ensure_seed, seed_folder, seed_key
 from lab.shell import wait_until
 
 ADDRESS = "127.0.0.1"
+# Several hosts of one command wait for each other in silence.
+_PORTS = threading.Lock()
 
 
 def up(name: str) -> Lab:
     """Bring a lab up; what is already there is kept, what is half there is made anew."""
-    _need_root()
-    _make_home()
+    need_root()
+    make_home()
     with locked(f"lab-{name}", f"another script/lab works on {name}"):
         # Within the lock nobody builds the same twice, nor stops the engine before this lab counts as one.
         with locked("cache", "another script/lab builds what this one needs too"):
-            engine = _engine()
+            engine = engine_in_use()
             existing = _existing(name)
             seed = seed_folder() if existing else _prepare(name, engine)
         lab = existing or _boot(name, engine, seed)
@@ -43,7 +47,8 @@ def up(name: str) -> Lab:
     return lab
 
 
-def _engine() -> Engine:
+def engine_in_use() -> Engine:
+    """The engine that answers, started here if none does."""
     with stage("engine") as remark:
         engine = ensure_engine()
         remark("of the lab's own" if engine.ours else "the one that answers")
@@ -57,13 +62,13 @@ def _existing(name: str) -> Lab | None:
     lab = Lab.named(name)
     state = lab.host.state()
     if state == "running":
-        if lab.state["seed"] != seed_key():
+        if "fleet" not in lab.state and lab.state["seed"] != seed_key():
             say(f"  note: the lab's files changed since {name} was started; `{command(name, 'down')}` and up takes them in")
         return lab
     if state is None:
         return None
     with stage("host starts again"):
-        filesystems.mount(lab.folder)
+        (light_seed if "fleet" in lab.state else filesystems).mount(lab.folder)
         lab.host.start()
     return lab
 
@@ -71,9 +76,7 @@ def _existing(name: str) -> Lab | None:
 def _prepare(name: str, engine: Engine) -> Path:
     """Images, seed, and this lab's copy of it; whatever an earlier attempt left is removed first."""
     folder = labs() / name
-    container = HostContainer(engine, f"marketplace-lab-{name}", folder)
-    _refuse_foreign(container)
-    _remove(container)
+    clear(name, engine)
     images.ensure_host(engine)
     seed = ensure_seed(engine)
     filesystems.needed_space(home(), 2)
@@ -86,23 +89,29 @@ def _prepare(name: str, engine: Engine) -> Path:
 
 
 def _boot(name: str, engine: Engine, seed: Path) -> Lab:
+    with stage("host boots"):
+        return boot(name, engine, seed, tuple(INSIDE_PORTS), {})
+
+
+def boot(name: str, engine: Engine, seed: Path, published: Sequence[str], more: Mapping[str, object]) -> Lab:
+    """Create and start a host whose file systems are mounted; it can be used once sshd answers."""
     folder = labs() / name
     container = HostContainer(engine, f"marketplace-lab-{name}", folder)
-    with stage("host boots"):
-        make_keys(folder, name)
-        # Which ports are free is true until somebody else asks: from the question to the start nobody else may.
-        with locked("ports", "another lab takes its ports"):
-            ports = free_ports()
-            container.create(images.host_image().tag, name, ports, "lab")
-            container.put_project(seed / "project.tar")
-            container.start()
-            write_known_hosts(folder, ADDRESS, ports["ssh"])
-            (folder / "desk").mkdir(mode=0o700)
-            state = _state(name, container, ports, seed)
-            _give_to_caller(folder / "ssh", folder / "ssh/id_ed25519", folder / "ssh/known_hosts", folder / "desk")
-            _write(folder / "state.json", state)
-        if not _wait_for_ssh(ports["ssh"]):
-            raise LabError(f"sshd of {name} did not answer within 60 s: see `docker logs {container.name}`.")
+    make_keys(folder, name)
+    # Which ports are free is true until somebody else asks: from the question to the start nobody else may.
+    with _PORTS, locked("ports", "another lab takes its ports"):
+        free = free_ports()
+        ports = {port: free[port] for port in published}
+        container.create(images.host_image().tag, name, ports, "lab")
+        container.put_project(seed / "project.tar")
+        container.start()
+        write_known_hosts(folder, ADDRESS, ports["ssh"])
+        (folder / "desk").mkdir(mode=0o700)
+        state = {**_state(name, container, ports, seed), **more}
+        _give_to_caller(folder / "ssh", folder / "ssh/id_ed25519", folder / "ssh/known_hosts", folder / "desk")
+        _write(folder / "state.json", state)
+    if not _wait_for_ssh(ports["ssh"]):
+        raise LabError(f"sshd of {name} did not answer within 60 s: see `docker logs {container.name}`.")
     return Lab.named(name)
 
 
@@ -129,7 +138,7 @@ def _write(file: Path, state: dict[str, object]) -> None:
     part.rename(file)
 
 
-def _make_home() -> None:
+def make_home() -> None:
     """A missing ~/.cache is its user's, not root's, or other programs of theirs fail in it."""
     missing = [path for path in (home(), *home().parents) if not path.exists()]
     home().mkdir(parents=True, exist_ok=True)
@@ -169,8 +178,10 @@ def _refuse_foreign(container: HostContainer) -> None:
         )
 
 
-def _remove(container: HostContainer) -> None:
-    """Container, mounts and files of a lab, however complete they are."""
+def clear(name: str, engine: Engine) -> None:
+    """Remove container, mounts and files of a lab, however complete they are."""
+    container = HostContainer(engine, f"marketplace-lab-{name}", labs() / name)
+    _refuse_foreign(container)
     container.remove()
     if container.folder.exists():
         _end_ssh(container.folder)
@@ -185,7 +196,7 @@ def _end_ssh(folder: Path) -> None:
 
 def down(name: str) -> None:
     """Remove a lab; the last one takes the engine with it if the lab started that."""
-    _need_root()
+    need_root()
     with locked(f"lab-{name}", f"another script/lab works on {name}"):
         engine = running_engine()
         folder = labs() / name
@@ -199,14 +210,13 @@ def down(name: str) -> None:
             if container.state() is None and not folder.exists():
                 remark("it was not there")
             else:
-                _refuse_foreign(container)
-                _remove(container)
-    _stop_engine_after_last()
+                clear(name, engine)
+    stop_engine_after_last()
 
 
 def down_cache() -> None:
     """Remove the content cache too; refused while any lab is up."""
-    _need_root()
+    need_root()
     rest = running_labs()
     if rest:
         raise LabError(f"The cache is in use by {', '.join(rest)}: take them down first, `{command(rest[0], 'down')}`.")
@@ -228,7 +238,8 @@ def running_labs() -> list[str]:
     return sorted(path.name for path in labs().glob("*") if path.is_dir())
 
 
-def _stop_engine_after_last() -> None:
+def stop_engine_after_last() -> None:
+    """Stop the engine of our own when no lab needs it any more."""
     if running_labs():
         return
     if labs().exists():
@@ -239,6 +250,7 @@ def _stop_engine_after_last() -> None:
             say("  the lab's own engine stopped with its last lab")
 
 
-def _need_root() -> None:
+def need_root() -> None:
+    """Refuse before anything is begun that could not be ended."""
     if os.geteuid() != 0:
         raise LabError("The lab mounts file systems and starts containers: run script/lab as root, or install sudo.")

@@ -10,6 +10,7 @@ from lab.errors import LabError
 
 PROJECT = Path(__file__).resolve().parent.parent
 STACK = PROJECT / "lab" / "stack"
+LIGHT = PROJECT / "lab" / "light"
 HOST = PROJECT / "lab" / "host"
 COMPOSE_DIR = "/opt/marketplace/4.5/docker"
 

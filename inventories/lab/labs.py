@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inventory of the lab that LAB names, market-1 without it; LAB=all is every lab that is up on this machine.
+"""Inventory of the labs that LAB names, market-1 without it: one, several with commas between them, patterns with *, or all.
 
 Reads what script/lab wrote, and nothing else: an inventory must be quick, and a lab that is broken still belongs to it.
 """
@@ -11,6 +11,11 @@ import os
 import shlex
 import sys
 from pathlib import Path
+
+# A host that stops answering in the middle of a run is given up as one that never answered: after a time, not after TCP's.
+SSH_ARGS = (
+    "-C -o ControlMaster=auto -o ControlPersist=60s -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=4"
+)
 
 
 def labs_folder() -> Path:
@@ -22,13 +27,13 @@ def labs_folder() -> Path:
 def states() -> list[dict]:
     """What is known about each lab that is up."""
     # One by default, as script/lab has it: a playbook must not repair a lab that somebody else has broken on purpose.
-    name = os.environ.get("LAB") or "market-1"
-    files = sorted(labs_folder().glob(f"{'*' if name == 'all' else name}/state.json"))
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    wanted = (os.environ.get("LAB") or "market-1").split(",")
+    files = {file for name in wanted for file in labs_folder().glob(f"{'*' if name == 'all' else name}/state.json")}
+    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(files)]
 
 
 def host_variables(state: dict) -> dict:
-    """How Ansible reaches the lab's host, and which desk belongs to it."""
+    """How Ansible reaches the lab's host, which desk belongs to it, and in what its site differs from the group's."""
     ssh_folder = Path(state["ssh_key"]).parent
     known = f"-o UserKnownHostsFile={shlex.quote(state['known_hosts'])} -o StrictHostKeyChecking=yes"
     return {
@@ -37,12 +42,13 @@ def host_variables(state: dict) -> dict:
         "ansible_user": state["ssh_user"],
         "ansible_ssh_private_key_file": state["ssh_key"],
         "ansible_ssh_common_args": f"{known} -o IdentitiesOnly=yes",
-        "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=60s",
+        "ansible_ssh_args": SSH_ARGS,
         # Beside the key: a lab that went takes its connection with it, and no two labs share one.
         "ansible_control_path": str(ssh_folder / "ansible"),
         "ansible_pipelining": True,
         "ansible_python_interpreter": "/usr/bin/python3",
         "incident_desk_dir": state["desk"],
+        **state.get("site", {}),
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "inventories/lab/labs.py"
 
 
-def write_state(home: Path, name: str, port: int) -> None:
+def write_state(home: Path, name: str, port: int, **more: object) -> None:
     folder = home / "labs" / name
     folder.mkdir(parents=True)
     state = {
@@ -24,6 +24,7 @@ def write_state(home: Path, name: str, port: int) -> None:
         "ssh_key": str(folder / "ssh/id_ed25519"),
         "known_hosts": str(folder / "ssh/known hosts"),
         "desk": str(folder / "desk"),
+        **more,
     }
     (folder / "state.json").write_text(json.dumps(state))
 
@@ -62,6 +63,20 @@ def test_without_a_name_only_the_default_lab_is_touched(two_labs: Path) -> None:
 
 def test_lab_in_the_environment_leaves_only_that_one(two_labs: Path) -> None:
     assert ask(two_labs, "--list", LAB="market-2")["marketplace"]["hosts"] == ["market-2"]
+
+
+@pytest.mark.parametrize("names", ["market-1,market-2", "market-*", "market-2,market-*"])
+def test_several_may_be_named_and_each_is_there_once(two_labs: Path, names: str) -> None:
+    assert ask(two_labs, "--list", LAB=names)["marketplace"]["hosts"] == ["market-1", "market-2"]
+
+
+def test_a_light_host_is_only_there_when_asked_for_and_brings_its_own_site(two_labs: Path) -> None:
+    write_state(two_labs, "market-1-light-01", 20130, site={"marketplace_prometheus_url": ""})
+    assert ask(two_labs, "--list", LAB="market-1")["marketplace"]["hosts"] == ["market-1"]
+    found = ask(two_labs, "--list", LAB="market-1,market-1-light-*")
+    assert found["marketplace"]["hosts"] == ["market-1", "market-1-light-01"]
+    assert found["_meta"]["hostvars"]["market-1-light-01"]["marketplace_prometheus_url"] == ""
+    assert "marketplace_prometheus_url" not in found["_meta"]["hostvars"]["market-1"]
 
 
 def test_a_host_has_its_own_port_desk_and_known_hosts(two_labs: Path) -> None:
