@@ -80,7 +80,7 @@ def _up(_: argparse.Namespace) -> None:
     site, address = lab.ports, lab.state["address"]
     prefix = "" if name == "market-1" else f"LAB={name} "
     say(f"{name} is up: {len(lab.expected_services())} services healthy")
-    say(f"  site          https://{address}:{site['https']}/  (its own certificate)")
+    say(f"  site          https://{address}:{site['https']}/  (curl --cacert {lab.state['authority']})")
     say(f"  health        http://{address}:{site['health']}/api/health")
     say(f"  prometheus    http://{address}:{site['prometheus']}/alerts")
     say(f"  alertmanager  http://{address}:{site['alertmanager']}/")

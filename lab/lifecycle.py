@@ -21,6 +21,7 @@ from lab.ports import free_ports
 from lab.progress import say, stage
 from lab.seed import ensure_seed, seed_folder, seed_key
 from lab.shell import wait_until
+from lab.stack import tls
 
 ADDRESS = "127.0.0.1"
 # Several hosts of one command wait for each other in silence.
@@ -84,6 +85,7 @@ def _prepare(name: str, engine: Engine) -> Path:
         folder.mkdir(parents=True)
         filesystems.copy(seed, folder)
         shutil.copytree(seed / "ledger", folder / "ledger")
+        shutil.copy(seed / "authority" / tls.AUTHORITY_CERTIFICATE, folder / "ca.crt")
         filesystems.mount(folder)
     return seed
 
@@ -127,6 +129,7 @@ def _state(name: str, container: HostContainer, ports: dict[str, int], seed: Pat
         "known_hosts": str(folder / "ssh/known_hosts"),
         "ledger": str(folder / "ledger"),
         "desk": str(folder / "desk"),
+        "authority": str(folder / "ca.crt"),
         "seed": seed.name,
         "services": json.loads((seed / "services.json").read_text()),
     }

@@ -13,6 +13,8 @@ STACK = PROJECT / "lab" / "stack"
 LIGHT = PROJECT / "lab" / "light"
 HOST = PROJECT / "lab" / "host"
 COMPOSE_DIR = "/opt/marketplace/4.5/docker"
+# On the host: what the project has outside its repository, as it is when nothing is wrong.
+KEPT_DIR = "/etc/marketplace-lab"
 
 # A Unix socket's path ends at 107 characters; the longest below home is cache/engine/docker.sock.
 LONGEST_HOME = 75

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from lab.errors import LabError
 from lab.faults.outside import site_status
 from lab.instance import Lab
-from lab.places import COMPOSE_DIR
+from lab.places import COMPOSE_DIR, KEPT_DIR
 from lab.shell import wait_until
 from lab.stack import project
 
@@ -22,15 +22,14 @@ LOOK = f"""
 systemctl --quiet is-active docker.service || echo daemon
 [ -z "$(find /var/lib/docker/containers -name '*-json.log' -size +{LARGEST_LOG} 2>/dev/null)" ] || echo logs
 ! ps -eo stat= | grep -q '^T' || echo stopped
-[ "$(cat {COMPOSE_DIR}/.env)" = "$1" ] || echo settings
+diff --recursive --brief {KEPT_DIR} {COMPOSE_DIR} | grep --quiet --invert-match '^Only in {COMPOSE_DIR}' && echo settings
 [ -z "$(git -C {COMPOSE_DIR} status --porcelain)" ] || echo worktree
 """
 
 
 def heal(lab: Lab) -> None:
     """Everything healthy again and nothing of a fault left, whichever it was."""
-    wanted = project.environment()
-    found = lab.run(["sh", "-c", LOOK, "look", wanted.rstrip("\n")], check=True).stdout.split()
+    found = lab.run(["sh", "-c", LOOK], check=True).stdout.split()
     # Space first: with a full disk a starting daemon leaves half of its containers behind.
     if "logs" in found:
         _empty_large_logs(lab)
@@ -40,7 +39,8 @@ def heal(lab: Lab) -> None:
     if "stopped" in found:
         lab.run(["sh", "-c", "kill -CONT $(ps -eo pid=,stat= | awk '$2 ~ /^T/ {print $1}')"])
     if "settings" in found:
-        lab.run(["sh", "-c", f"cat > {COMPOSE_DIR}/.env"], check=True, stdin=wanted)
+        copy = f"tar -C {KEPT_DIR} -c {' '.join(project.UNTRACKED)} | tar -C {COMPOSE_DIR} -xp"
+        lab.run(["sh", "-c", copy], check=True)
     if "worktree" in found:
         lab.run(["git", "-C", COMPOSE_DIR, "checkout", "--quiet", "--", "."], check=True)
         lab.run(["git", "-C", COMPOSE_DIR, "clean", "--quiet", "-fd"], check=True)

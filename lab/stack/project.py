@@ -7,9 +7,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import subprocess
 from pathlib import Path
+
+from lab.stack import tls
 
 STACK = Path(__file__).parent
 STACK_IMAGE = "marketplace/stack:lab"
@@ -44,25 +46,26 @@ COMMITS = (
     ("Alert on what the handbook names", ("prometheus/rules", "alertmanager")),
 )
 
+# What a site keeps out of its repository, and has to have a copy of elsewhere.
+UNTRACKED = (".env", "secrets/wallet_rpc_login", "nginx/tls/site.crt", "nginx/tls/site.key", "blackbox/tls/ca.crt")
+
 _COPIED = ("alertmanager", "blackbox", "database", "monerod", "nginx", "prometheus", "server")
 
 
-def write_project(directory: Path, alert_for: str = ALERT_FOR) -> None:
-    """Fill a folder with the project; what is already there is replaced, files of others are left alone."""
+def write_project(directory: Path, authority: Path, alert_for: str = ALERT_FOR) -> None:
+    """Fill a folder with the project, its certificate signed by the authority; files of others are left alone."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
         shutil.copytree(STACK / name, directory / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(STACK / "compose.yml", directory / "docker-compose.yml")
-    (directory / ".gitignore").write_text(".env\n/secrets/\n/nginx/tls/\n", encoding="utf-8")
-    (directory / ".env").write_text(environment(), encoding="utf-8")
+    (directory / ".gitignore").write_text(".env\n/secrets/\n/nginx/tls/\n/blackbox/tls/\n", encoding="utf-8")
+    _write_settings(directory / ".env")
     _write_rules(directory / "prometheus/rules", alert_for)
     _write_secrets(directory / "secrets")
-    _write_certificate(directory / "nginx/tls")
-
-
-def environment() -> str:
-    """The site's settings, as `.env` holds them when nothing is wrong."""
-    return f"SERVER_RELEASE={SERVER_RELEASE}\nPOOL_SIZE=10\nWRITER_RATE=10\n"
+    tls.make_authority(authority)
+    tls.sign_site(authority, directory / "nginx/tls")
+    (directory / "blackbox/tls").mkdir(exist_ok=True)
+    shutil.copyfile(authority / tls.AUTHORITY_CERTIFICATE, directory / "blackbox/tls/ca.crt")
 
 
 def server_commit() -> str:
@@ -86,24 +89,18 @@ def _write_rules(directory: Path, alert_for: str) -> None:
         (directory / source.name).write_text(rules, encoding="utf-8")
 
 
+def _write_settings(file: Path) -> None:
+    """The site's settings when nothing is wrong; the key is each project's own."""
+    file.touch(mode=0o600)
+    file.write_text(
+        f"SERVER_RELEASE={SERVER_RELEASE}\nPOOL_SIZE=10\nWRITER_RATE=10\nSESSION_KEY={secrets.token_hex(24)}\n",
+        encoding="utf-8",
+    )
+
+
 def _write_secrets(directory: Path) -> None:
     directory.mkdir(mode=0o711, exist_ok=True)
     login = directory / "wallet_rpc_login"
     login.write_text(f"rpc-login={WALLET_LOGIN}\n", encoding="utf-8")
     login.chmod(0o400)
     os.chown(login, SERVICE_UID, SERVICE_UID)
-
-
-def _write_certificate(directory: Path) -> None:
-    """A certificate of the lab's own; the one that is there stays, so that a second `up` changes nothing."""
-    certificate, key = directory / "site.crt", directory / "site.key"
-    if certificate.exists() and key.exists():
-        return
-    directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "800", "-subj", "/CN=marketplace.lab", "-addext", "subjectAltName=DNS:marketplace.lab,DNS:nginx",
-         "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    key.chmod(0o400)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 
 from drills.ledger import committed, expected
 from lab import faults
+from lab.stack.project import UNTRACKED, write_project
 from lab.stack.server.marketplace.ledger import Ledger
 from lab.stack.server.marketplace.pool import NoConnectionError, Pool
 from lab.stack.server.marketplace.seed import create
@@ -72,6 +74,27 @@ def test_no_secret_is_in_the_project() -> None:
     assert PROJECT["secrets"]["wallet_rpc_login"]["file"] == "./secrets/wallet_rpc_login"
 
 
+def test_site_certificate_is_trusted_by_whoever_trusts_its_authority(tmp_path: Path) -> None:
+    write_project(tmp_path / "project", tmp_path / "authority")
+    certificate = tmp_path / "project/nginx/tls/site.crt"
+    checked = ["openssl", "verify", "-x509_strict", "-CAfile", tmp_path / "authority/ca.crt", "-purpose", "sslserver"]
+    for name in (["-verify_ip", "127.0.0.1"], ["-verify_hostname", "nginx"]):
+        subprocess.run([*checked, *name, certificate], check=True, capture_output=True)
+    assert not (tmp_path / "project/nginx/tls/ca.key").exists(), "the proxy has no use for the authority's key"
+
+
+def test_each_project_has_a_session_key_of_its_own(tmp_path: Path) -> None:
+    settings = []
+    for name in ("one", "other"):
+        write_project(tmp_path / name, tmp_path / "authority")
+        file = tmp_path / name / ".env"
+        assert file.stat().st_mode & 0o777 == 0o600
+        settings.append(file.read_text().split("SESSION_KEY=")[1])
+    assert settings[0] != settings[1]
+    assert all(len(one.strip()) >= 32 for one in settings)
+    assert all((tmp_path / "one" / name).is_file() for name in UNTRACKED), "what the lab keeps a copy of is there"
+
+
 def test_faults_are_the_nine() -> None:
     assert faults.names() == WANTED_FAULTS
     for name in faults.names():
@@ -86,6 +109,7 @@ def test_faults_are_the_nine() -> None:
         ({"WRITER_RATE": "-1"}, "WRITER_RATE must be a whole number from 0 to 1000, found '-1'"),
         ({"WALLETS": "buyer"}, "WALLETS must be a list of role=http://host:port, found 'buyer'"),
         ({"WALLET_LOGIN_FILE": "/nowhere"}, "WALLET_LOGIN_FILE /nowhere cannot be read: No such file or directory"),
+        ({}, "SESSION_KEY is not set, and is needed to sign the sessions of customers"),
     ],
 )
 def test_wrong_setting_is_named(environment: dict[str, str], words: str) -> None:

@@ -18,15 +18,15 @@ def main() -> int:
     seed = commands.add_parser("seed", help="create the database, once")
     seed.add_argument("--orders", type=int, default=50000)
     chosen = parser.parse_args()
+    if chosen.command == "seed":
+        from .seed import create
+
+        return create(Settings.database(os.environ), chosen.orders)
     try:
         settings = Settings.read(os.environ)
     except SettingError as problem:
         print(f"marketplace: cannot start: {problem}", file=sys.stderr, flush=True)
         return 1
-    if chosen.command == "seed":
-        from .seed import create
-
-        return create(settings.database_path, chosen.orders)
     from .serve import serve
 
     return serve(settings)

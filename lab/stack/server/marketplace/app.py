@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, g, jsonify, request, session
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from . import health
@@ -27,6 +27,7 @@ QUIET = ("/api/health", "/health", "/metrics")
 
 def create_app(settings: Settings, schema: int, pool: Pool, wallets: list[WalletWatch]) -> Flask:
     app = Flask("marketplace")
+    app.secret_key = settings.session_key
     _observe(app)
 
     @app.get("/")
@@ -51,6 +52,7 @@ def create_app(settings: Settings, schema: int, pool: Pool, wallets: list[Wallet
             user = connection.execute("SELECT id, role FROM users WHERE name = ?", (str(_json().get("name", "")),)).fetchone()
         if user is None:
             return jsonify(error="unknown user"), 401
+        session["user"] = user[0]
         return jsonify(id=user[0], role=user[1]), 200
 
     @app.get("/api/orders")

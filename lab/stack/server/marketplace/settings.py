@@ -23,13 +23,18 @@ class Settings:
     wallet_name: str
     wallet_login: str
     daemon_url: str
+    session_key: str
     release: str
     commit: str
+
+    @staticmethod
+    def database(environment: Mapping[str, str]) -> str:
+        return environment.get("DATABASE_PATH", "/data/marketplace.db")
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         return cls(
-            database_path=environment.get("DATABASE_PATH", "/data/marketplace.db"),
+            database_path=cls.database(environment),
             ledger_dir=environment.get("LEDGER_DIR", "/ledger"),
             pool_size=_whole_number(environment, "POOL_SIZE", "10", 1, 200),
             writer_rate=_whole_number(environment, "WRITER_RATE", "10", 0, 1000),
@@ -37,9 +42,17 @@ class Settings:
             wallet_name=environment.get("WALLET_NAME", "escrow_1"),
             wallet_login=_login(environment.get("WALLET_LOGIN_FILE", "")),
             daemon_url=environment.get("DAEMON_URL", ""),
+            session_key=_required(environment, "SESSION_KEY", "to sign the sessions of customers"),
             release=environment.get("MARKETPLACE_RELEASE", "unknown"),
             commit=environment.get("MARKETPLACE_COMMIT", "unknown"),
         )
+
+
+def _required(environment: Mapping[str, str], name: str, purpose: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingError(f"{name} is not set, and is needed {purpose}")
+    return value
 
 
 def _whole_number(environment: Mapping[str, str], name: str, default: str, least: int, most: int) -> int:
