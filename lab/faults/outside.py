@@ -9,9 +9,14 @@ from collections.abc import Callable
 from lab.errors import LabError
 from lab.instance import Lab
 from lab.shell import wait_until
+from lab.stack.project import STACK_IMAGE
 
 # Longer than nginx waits for the server, so that its own answer is seen and not only our patience.
 PATIENCE_SECONDS = 7.0
+
+NETWORK = "marketplace_default"
+SQUATTER = "lab.squatter"
+MOST_SQUATTERS = 8
 
 
 def must_show(what: str, condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -41,3 +46,27 @@ def container_of(lab: Lab, service: str) -> str:
     if not identity:
         raise LabError(f"There is no container of {service} to break: `script/lab heal` first.")
     return identity
+
+
+def address_of(lab: Lab, container: str) -> str:
+    """Its address on the project's network."""
+    shape = f'{{{{(index .NetworkSettings.Networks "{NETWORK}").IPAddress}}}}'
+    return lab.docker(["inspect", "--format", shape, container], check=True).stdout.strip()
+
+
+def squat(lab: Lab, address: str) -> None:
+    """Have a container of nobody's project take an address that has just become free; the engine gives out the lowest first."""
+    for _ in range(MOST_SQUATTERS):
+        squatter = lab.docker(
+            ["run", "--detach", "--rm", "--label", SQUATTER, "--network", NETWORK, STACK_IMAGE, "sleep", "3600"], check=True
+        ).stdout.strip()
+        if address_of(lab, squatter) == address:
+            return
+    raise LabError(f"The address {address} could not be taken: `script/lab heal` first.")
+
+
+def unsquat(lab: Lab) -> None:
+    """The addresses are free again."""
+    squatters = lab.docker(["ps", "--all", "--quiet", "--filter", f"label={SQUATTER}"]).stdout.split()
+    if squatters:
+        lab.docker(["rm", "--force", *squatters])

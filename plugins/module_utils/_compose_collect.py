@@ -17,6 +17,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _compose_host,
     _compose_parse,
     _http_probe,
+    _look_network,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch, utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, ask_all
@@ -79,6 +80,7 @@ def look(wanted: Look) -> dict[str, Any]:
     endpoints = [_endpoint(questions, number, url, wanted) for number, url in enumerate(wanted.probe_urls)]
     if daemon.running and not any(is_sick(one, clock) or one["state"] == "missing" for one in services):
         endpoints = _ask_again(endpoints, wanted)
+    network = _look_network.look(project, by_service, services, wanted.docker_timeout, wanted.state_dir)
     reclaimable = _look_closer(wanted, daemon, services, endpoints, disk, clock)
     _mask(services, endpoints, secret_values(containers or []))
     return {
@@ -100,6 +102,7 @@ def look(wanted: Look) -> dict[str, Any]:
         "project": {"name": project.name, "directory": wanted.project_dir},
         "services": services,
         "endpoints": endpoints,
+        "network": network,
     }
 
 

@@ -21,6 +21,11 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
     clean_text,
     sentence_from,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._network_parse import (
+    own_networks,
+    wanted_networks,
+    wanted_ports,
+)
 
 OLDEST_COMPOSE = (2, 18)
 
@@ -46,12 +51,16 @@ class Declared:
     start_period: float | None = None
     containers: int = 1
     job: bool = False
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ports: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Project:
     name: str
     services: dict[str, Declared]
+    # Those the project makes itself, and whether the engine has to find a subnet for them.
+    networks: dict[str, bool] = field(default_factory=dict)
 
 
 def compose_version(text: str) -> tuple[int, ...] | None:
@@ -77,11 +86,12 @@ def project(text: bytes | str) -> Project:
         for target, condition in _depends_on(service).items()
         if condition == "service_completed_successfully"
     }
-    services = {name: _declared(config["name"], name, service, name in jobs) for name, service in raw.items()}
-    return Project(config["name"], services)
+    networks = config["networks"] if isinstance(config.get("networks"), dict) else {}
+    services = {name: _declared(config["name"], name, service, name in jobs, networks) for name, service in raw.items()}
+    return Project(config["name"], services, own_networks(networks))
 
 
-def _declared(project_name: str, name: str, service: dict[str, Any], job: bool) -> Declared:
+def _declared(project_name: str, name: str, service: dict[str, Any], job: bool, networks: dict[str, Any]) -> Declared:
     probe = service.get("healthcheck")
     probe = probe if isinstance(probe, dict) and not probe.get("disable") else {}
     replicas = service.get("scale")
@@ -96,6 +106,8 @@ def _declared(project_name: str, name: str, service: dict[str, Any], job: bool) 
         start_period=duration(probe.get("start_period")),
         containers=replicas if isinstance(replicas, int) else 1,
         job=job,
+        networks=wanted_networks(service, networks),
+        ports=wanted_ports(service),
     )
 
 

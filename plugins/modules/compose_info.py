@@ -138,6 +138,19 @@ compose:
         - C(error) is null, V(refused), V(timeout), V(tls), V(reset), V(closed), V(unresolved), V(unreachable) or V(malformed).
       type: list
       elements: dict
+    network:
+      description:
+        - What lies between the containers; null where the daemon did not say.
+        - C(attachments) has each running container at each network its service wants, with C(attached), the C(names) by which others
+          find it there, C(wanted_names), its C(address), the C(wanted_address) if one is set, and C(left_by_us), true for a container
+          off its network where an earlier run was about to put it back.
+        - C(nginx) has each nginx in a running container, with C(service), C(container_id), C(pid), C(options) and the C(workers).
+        - C(holders) has who listens on a host port of a service that does not run, with C(service), C(port), C(protocol), C(address),
+          C(pid), C(command), C(user), C(since), C(unit), C(container_id), C(proxy) for a proxy of the engine, and its C(publisher).
+        - C(missing) has the networks of the project that do not exist; null where that is not known.
+        - C(subnets) is null unless networks and containers are missing, else C(needed), C(free) (counted up to 8), C(networks),
+          C(unused) networks of no Compose project, the oldest first, and C(unused_of_projects).
+      type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
