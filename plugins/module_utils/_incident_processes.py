@@ -15,7 +15,9 @@ from typing import Any, Iterator
 # Compose commands that change a project. `up` without --detach is a service's own way to live.
 CHANGING_VERBS = frozenset(["create", "down", "kill", "pause", "restart", "rm", "scale", "start", "stop", "unpause", "up"])
 DETACHED = frozenset(["-d", "--detach", "--wait"])
-OUR_MODULES = ("AnsiballZ_docker_compose_v2.py", "AnsiballZ_container_log.py")
+OUR_MODULES = (
+    "AnsiballZ_docker_compose_v2.py", "AnsiballZ_container_log.py", "AnsiballZ_container_stop.py", "AnsiballZ_monero_wallet.py",
+)  # fmt: skip
 # Options of `docker` and `docker compose` before the verb that take a value of their own.
 TAKES_A_VALUE = frozenset([
     "--ansi", "--config", "--context", "-c", "--env-file", "--file", "-f", "--host", "-H", "--log-level", "-l",
