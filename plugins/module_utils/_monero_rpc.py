@@ -140,8 +140,15 @@ class Rpc:
         """One call. params are always sent: without them older wallets forget their defaults."""
         deadline = time.monotonic() + timeout
         question = json.dumps({"jsonrpc": "2.0", "id": "0", "method": method, "params": params})
+        reused = self._connection.sock is not None
         try:
-            reply = self._bounded(lambda: self._asked(question, deadline), deadline)
+            try:
+                reply = self._bounded(lambda: self._asked(question, deadline), deadline)
+            except ConnectionError:
+                # Some servers end a connection between two calls; the next one has a challenge of its own.
+                if not reused or time.monotonic() >= deadline:
+                    raise
+                reply = self._bounded(lambda: self._asked(question, deadline), deadline)
         except (OSError, http.client.HTTPException, ValueError) as silence:
             raise self._silence(silence, method, timeout, deadline) from None
         error = reply.get("error")
