@@ -7,12 +7,7 @@ The daemon's log level was raised and the server has been writing traces: both r
 
 from __future__ import annotations
 
-import ssl
-import urllib.error
-import urllib.request
-
-from lab.errors import LabError
-from lab.faults.outside import container_of, must_show
+from lab.faults.outside import container_of, must_show, upload_status, uploads_work
 from lab.instance import Lab
 
 SUMMARY = "pictures can no longer be uploaded (500): the engine's disk is full of container logs"
@@ -20,7 +15,6 @@ SUMMARY = "pictures can no longer be uploaded (500): the engine's disk is full o
 ENGINE_DISK = "/var/lib/docker"
 # What a burst of small log lines may still take while somebody repairs; an upload does not fit.
 LEFT_BYTES = 24 << 20
-UPLOAD_BYTES = 48 << 20
 # The daemon's is the large one; archiving a log pauses its service, and customers feel only the server's pause.
 SHARES = {"monerod": 0.9, "server": 0.1}
 
@@ -45,15 +39,18 @@ TEXTS = {
 
 
 def break_(lab: Lab) -> None:
-    before = _upload(lab)
-    if before != 201:
-        raise LabError(f"An upload to the healthy site answers {before}, not 201: `script/lab heal` first.")
-    to_fill = _available(lab) - LEFT_BYTES
+    uploads_work(lab)
+    fill(lab)
+    must_show("500 for an upload", lambda: upload_status(lab) == 500)
+
+
+def fill(lab: Lab, left: int = LEFT_BYTES) -> None:
+    """Logs of running containers until so many bytes are left."""
+    to_fill = _available(lab) - left
     for service, share in SHARES.items():
         path = lab.docker(["inspect", "--format", "{{.LogPath}}", container_of(lab, service)], check=True).stdout.strip()
         lab.run(["python3", "-c", GROW, path, str(int(to_fill * share)), TEXTS[service]], check=True)
     must_show("more than 90 % in use", lambda: _used_percent(lab) > 90)
-    must_show("500 for an upload", lambda: _upload(lab) == 500)
 
 
 def _available(lab: Lab) -> int:
@@ -62,17 +59,3 @@ def _available(lab: Lab) -> int:
 
 def _used_percent(lab: Lab) -> int:
     return int(lab.run(["df", "--output=pcent", ENGINE_DISK], check=True).stdout.split()[1].rstrip("%"))
-
-
-def _upload(lab: Lab) -> int | None:
-    """What a customer gets who adds a picture to an offer."""
-    url = f"https://{lab.state['address']}:{lab.ports['https']}/api/pictures"
-    request = urllib.request.Request(url, data=bytes(UPLOAD_BYTES), method="POST")
-    context = ssl.create_default_context(cafile=lab.state["authority"])
-    try:
-        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as refused:
-        return refused.code
-    except OSError:
-        return None

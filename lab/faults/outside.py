@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 
 from lab.errors import LabError
@@ -13,6 +16,8 @@ from lab.stack.project import STACK_IMAGE
 
 # Longer than nginx waits for the server, so that its own answer is seen and not only our patience.
 PATIENCE_SECONDS = 7.0
+# More than any disk that a fault fills has left.
+UPLOAD_BYTES = 48 << 20
 
 NETWORK = "marketplace_default"
 SQUATTER = "lab.squatter"
@@ -70,3 +75,24 @@ def unsquat(lab: Lab) -> None:
     squatters = lab.docker(["ps", "--all", "--quiet", "--filter", f"label={SQUATTER}"]).stdout.split()
     if squatters:
         lab.docker(["rm", "--force", *squatters])
+
+
+def upload_status(lab: Lab) -> int | None:
+    """What a customer gets who adds a picture to an offer."""
+    url = f"https://{lab.state['address']}:{lab.ports['https']}/api/pictures"
+    request = urllib.request.Request(url, data=bytes(UPLOAD_BYTES), method="POST")
+    context = ssl.create_default_context(cafile=lab.state["authority"])
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return None
+
+
+def uploads_work(lab: Lab) -> None:
+    """A fault that shows in uploads proves nothing where they failed before."""
+    before = upload_status(lab)
+    if before != 201:
+        raise LabError(f"An upload to the healthy site answers {before}, not 201: `script/lab heal` first.")

@@ -32,10 +32,10 @@ WANTED_SERVICES = {
     "prometheus", "alertmanager", "blackbox-exporter", "node-exporter",
 }  # fmt: skip
 
-WANTED_FAULTS = [
+HANDBOOK_FAULTS = {
     "containers-exited", "crash-loop", "disk-full", "docker-stopped", "hung", "image-missing", "paused", "stack-down",
     "unhealthy",
-]  # fmt: skip
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def test_each_project_has_a_session_key_of_its_own(tmp_path: Path) -> None:
     assert all((tmp_path / "one" / name).is_file() for name in UNTRACKED), "what the lab keeps a copy of is there"
 
 
-def test_faults_are_the_nine() -> None:
-    assert faults.names() == WANTED_FAULTS
+def test_each_fault_says_what_a_user_sees() -> None:
+    assert set(faults.names()) >= HANDBOOK_FAULTS
     for name in faults.names():
-        assert "\n" not in faults.summary(name)
+        assert faults.summary(name) and "\n" not in faults.summary(name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host came back with /data mounted read-only: the database opens no more, though nothing in it is damaged.
+
+A kernel refuses to make a file system read-only while something is open for writing in it; so those who write there are stopped
+for the moment of it, as a reboot stops them, and started again.
+"""
+
+from __future__ import annotations
+
+from lab.faults.outside import container_of, health_status, must_show, site_status
+from lab.instance import Lab
+
+SUMMARY = "the site says 502, and the server's log `unable to open database file`: /data is mounted read-only"
+
+DATA = "/data"
+WRITERS = (
+    "database", "monerod", "monero-wallet-rpc-arbiter", "monero-wallet-rpc-buyer", "monero-wallet-rpc-vendor", "prometheus",
+    "server",
+)  # fmt: skip
+
+
+def break_(lab: Lab) -> None:
+    writers = [container_of(lab, service) for service in WRITERS]
+    lab.docker(["stop", *writers], check=True)
+    lab.run(["mount", "-o", "remount,ro", DATA], check=True)
+    lab.docker(["start", *writers], check=True)
+    must_show("no file can be made in /data", lambda: lab.run(["touch", f"{DATA}/probe"]).returncode != 0)
+    must_show("no answer from the server", lambda: health_status(lab) is None)
+    must_show("502 from the site", lambda: site_status(lab) in (502, 504), 30)
+
+
+def heal_(lab: Lab) -> None:
+    lab.run(["mount", "-o", "remount,rw", DATA], check=True)
