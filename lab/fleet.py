@@ -36,6 +36,7 @@ SITE = {
     "marketplace_daemon_service": "",
     "marketplace_wallets": [],
     "marketplace_data_dir": "",
+    "marketplace_database_path": "",
     "marketplace_backup_dir": "",
 }
 

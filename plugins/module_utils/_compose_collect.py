@@ -18,6 +18,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _compose_parse,
     _http_probe,
     _look_network,
+    _look_storage,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch, utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, ask_all
@@ -42,6 +43,7 @@ class Look:
     log_lines: int = 15
     docker_timeout: float = 3.0
     state_dir: str = "/var/lib/marketplace_incident"
+    database_path: str = ""
 
 
 def look(wanted: Look) -> dict[str, Any]:
@@ -81,6 +83,10 @@ def look(wanted: Look) -> dict[str, Any]:
     if daemon.running and not any(is_sick(one, clock) or one["state"] == "missing" for one in services):
         endpoints = _ask_again(endpoints, wanted)
     network = _look_network.look(project, by_service, services, wanted.docker_timeout, wanted.state_dir)
+    sick = any(is_sick(one, clock) for one in services) or not all(answers_well(one) for one in endpoints)
+    storage = _look_storage.look(
+        disk, project.services, by_service, sick=sick, database=wanted.database_path, timeout=wanted.docker_timeout
+    )
     reclaimable = _look_closer(wanted, daemon, services, endpoints, disk, clock)
     _mask(services, endpoints, secret_values(containers or []))
     return {
@@ -103,6 +109,7 @@ def look(wanted: Look) -> dict[str, Any]:
         "services": services,
         "endpoints": endpoints,
         "network": network,
+        "storage": storage,
     }
 
 

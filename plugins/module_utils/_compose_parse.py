@@ -53,6 +53,8 @@ class Declared:
     job: bool = False
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     ports: list[dict[str, Any]] = field(default_factory=list)
+    user: str | None = None
+    binds: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,19 @@ def _declared(project_name: str, name: str, service: dict[str, Any], job: bool, 
         job=job,
         networks=wanted_networks(service, networks),
         ports=wanted_ports(service),
+        user=str(service["user"]) if service.get("user") is not None else None,
+        binds=_binds(service),
     )
+
+
+def _binds(service: dict[str, Any]) -> list[dict[str, Any]]:
+    """Folders of the host that it is given."""
+    volumes = service.get("volumes")
+    return [
+        {"source": one["source"], "writable": not one.get("read_only")}
+        for one in (volumes if isinstance(volumes, list) else [])
+        if isinstance(one, dict) and one.get("type") == "bind" and str(one.get("source") or "").startswith("/")
+    ]
 
 
 def _depends_on(service: dict[str, Any]) -> dict[str, str]:

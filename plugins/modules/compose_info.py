@@ -63,6 +63,10 @@ options:
     description: Where M(monero_marketplace.incident.container_log) notes a container it has paused itself.
     type: path
     default: /var/lib/marketplace_incident
+  database_path:
+    description: The site's SQLite database on the host, with its sidecars beside it. Its user must be able to write to it.
+    type: path
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -151,6 +155,20 @@ compose:
         - C(subnets) is null unless networks and containers are missing, else C(needed), C(free) (counted up to 8), C(networks),
           C(unused) networks of no Compose project, the oldest first, and C(unused_of_projects).
       type: dict
+    storage:
+      description:
+        - What services store and may not.
+        - C(crowded) has, for each disk with more than 80 per cent of its inodes in use, the folder in which most of them are, with C(mount),
+          C(path), C(entries), C(complete) (false where there was no time to count all), and C(service) and C(inside) where it lies in a
+          container.
+        - C(deleted) has the large deleted files that are held open on disks over 80 per cent full, with C(mount), C(path), C(bytes),
+          C(pid), C(fd), C(command), C(container_id), C(service), and C(appends), true where it is only written at its end, as a log.
+        - C(read_only) has each disk that services should write to and cannot, with C(mount), C(source), C(kind), the C(services), and
+          C(why) as the kernel says it.
+        - C(closed) has the files that the user of a sick site's service may not use, by service, each with C(path), C(found), C(wanted),
+          C(owner), C(group), C(mode), and C(needed), false where it is not known that the service needs it.
+        - C(users) has the services that write to each disk over 80 per cent full.
+      type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -171,6 +189,7 @@ def main() -> None:
             "log_lines": {"type": "int", "default": 15},
             "docker_timeout": {"type": "float", "default": 3.0},
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
+            "database_path": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -1,0 +1,134 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""One look at what services store and may not: file systems that are full or read-only, files of a wrong owner."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _look_disk, _look_files, _look_mounts
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_engine import read_kernel_log
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import mount_of
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_parse import Declared
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+
+# From this share on it is worth to look what fills a disk.
+NEARLY_FULL_PERCENT = 80.0
+_MOST_DELETED = 20
+
+
+def look(
+    disk: list[dict[str, Any]],
+    declared: dict[str, Declared],
+    by_service: dict[str, list[dict[str, Any]]] | None,
+    *,
+    sick: bool,
+    database: str,
+    timeout: float,
+) -> dict[str, Any]:
+    table = _look_mounts.mounts()
+    containers = [one for those in (by_service or {}).values() for one in those]
+    binds = {name: binds_of(one, (by_service or {}).get(name, [])) for name, one in declared.items()}
+    return {
+        "crowded": _crowded(disk, containers),
+        "deleted": _deleted(disk, table, containers),
+        "read_only": _read_only(disk, table, binds, timeout),
+        "closed": _closed(declared, by_service or {}, binds, database) if sick else {},
+        "users": _users(disk, binds),
+    }
+
+
+def binds_of(declared: Declared, containers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The folders and files of the host that a service sees: as its container has them, else as the Compose file asks."""
+    for container in containers:
+        return [
+            {"source": str(one["Source"]), "writable": bool(one.get("RW"))}
+            for one in container.get("Mounts") or []
+            if one.get("Type") in ("bind", "volume") and str(one.get("Source") or "").startswith("/")
+        ]
+    return declared.binds
+
+
+def _mounts_over(disk: list[dict[str, Any]], key: str) -> list[str]:
+    return list(dict.fromkeys(one["mount"] for one in disk if one["mount"] and (one[key] or 0) >= NEARLY_FULL_PERCENT))
+
+
+def _crowded(disk: list[dict[str, Any]], containers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for mount in _mounts_over(disk, "inodes_used_percent"):
+        folder = _look_disk.crowded_folder(mount)
+        if folder is None:
+            continue
+        service, inside = _look_disk.in_container(folder["path"], containers) or (None, None)
+        inside = None if inside is None else clean_line(inside, 300)
+        found.append({"mount": mount, **folder, "path": clean_line(folder["path"], 400), "service": service, "inside": inside})
+    return found
+
+
+def _deleted(
+    disk: list[dict[str, Any]], table: list[_look_mounts.Mount], containers: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    full = _mounts_over(disk, "used_percent")
+    if not full:
+        return []
+    services = {one.get("Id"): _service(one) for one in containers}
+    return [
+        {**one, "service": services.get(one["container_id"])} for one in _look_disk.deleted_files(full, table)[:_MOST_DELETED]
+    ]
+
+
+def _service(container: dict[str, Any]) -> str | None:
+    name = ((container.get("Config") or {}).get("Labels") or {}).get("com.docker.compose.service")
+    return clean_line(name, 100) if isinstance(name, str) else None
+
+
+def _read_only(
+    disk: list[dict[str, Any]], table: list[_look_mounts.Mount], binds: dict[str, list[dict[str, Any]]], timeout: float
+) -> list[dict[str, Any]]:
+    """Only what somebody has to write to: a backup disk may be read-only on purpose."""
+    found: list[dict[str, Any]] = []
+    for mount in dict.fromkeys(one["mount"] for one in disk if one["mount"]):
+        here = _look_mounts.mount_at(mount, table)
+        if here is None or not here.read_only:
+            continue
+        writers = _writers(mount, binds)
+        if mount == disk[0]["mount"]:
+            writers = sorted(binds)
+        if writers:
+            found.append({"mount": mount, "source": clean_line(here.source, 100), "kind": here.kind, "services": writers})
+    if found:
+        log = read_kernel_log(timeout)
+        for one in found:
+            one["why"] = _look_mounts.why_read_only(log or "", one["source"])
+    return found
+
+
+def _writers(mount: str, binds: dict[str, list[dict[str, Any]]]) -> list[str]:
+    return sorted(
+        name for name, those in binds.items() if any(one["writable"] and mount_of(one["source"]) == mount for one in those)
+    )
+
+
+def _users(disk: list[dict[str, Any]], binds: dict[str, list[dict[str, Any]]]) -> dict[str, list[str]]:
+    """Who writes to each disk that is nearly full: what is wrong with those may be the disk."""
+    return {mount: _writers(mount, binds) for mount in _mounts_over(disk, "used_percent")}
+
+
+def _closed(
+    declared: dict[str, Declared],
+    by_service: dict[str, list[dict[str, Any]]],
+    binds: dict[str, list[dict[str, Any]]],
+    database: str,
+) -> dict[str, list[dict[str, Any]]]:
+    """Files that a service's own user may not use, by service."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, one in declared.items():
+        users = [str((container.get("Config") or {}).get("User") or "") for container in by_service.get(name, [])]
+        user = _look_files.numeric_user(users[0] if users else one.user)
+        files = _look_files.closed_files(user, binds[name], database) if user is not None else []
+        if files:
+            found[name] = files
+    return found
