@@ -117,10 +117,22 @@ def read_both(folder: str, incident: str) -> tuple[dict[str, Any] | None, timeli
     return state, found, broken_at
 
 
-def view(name: str, folder: str, host: str | None) -> dict[str, Any] | None:
+def gone(name: str, host: str | None, pin: Any) -> dict[str, Any]:
+    """What the host remembers of an incident that is not on the desk any more."""
+    length = pin.get("entries") if isinstance(pin, dict) else None
+    why = f"all {length or 'its'} entries that the host remembers were removed, with their folder"
+    return {
+        "id": name, "hosts": [host], "status": "unknown", "severity": None, "title": None, "opened": None, "entries": 0,
+        "head": timeline.genesis(name), "last": None, "intact": False, "broken_at": {"entry": 1, "why": why}, "torn": False,
+        "interrupted": None, "last_outcome": None,
+    }  # fmt: skip
+
+
+def view(name: str, folder: str, host: str | None, pin: Any = None) -> dict[str, Any] | None:
     """One incident as the desk tells it; None for a folder that never became one."""
     state, found, broken_at = read_both(folder, name)
-    if state is None and not found.entries and not found.torn:
+    broken_at = broken_at or timeline.unlike_host(found, pin)
+    if state is None and not found.entries and not found.torn and pin is None:
         return None
     if state and state.get("broken_at"):
         broken_at = state["broken_at"]
@@ -136,7 +148,7 @@ def view(name: str, folder: str, host: str | None) -> dict[str, Any] | None:
         "opened": state.get("opened") or (found.entries[0].get("time") if found.entries else None),
         "entries": len(found.entries),
         "head": found.head,
-        "last": {key: last.get(key) for key in ("seq", "time", "host", "event", "text", "responder", "run_id")}
+        "last": {key: last.get(key) for key in ("seq", "time", "host", "event", "text", "responder", "run_id", "delivered")}
         if last
         else None,
         "intact": broken_at is None,
@@ -147,11 +159,15 @@ def view(name: str, folder: str, host: str | None) -> dict[str, Any] | None:
     }
 
 
-def look(desk_dir: str, host: str | None, monitoring_seconds: float) -> dict[str, Any]:
-    """Everything on the desk, and the host's open incident."""
-    incidents = [found for found in (view(name, folder, host) for name, folder in folders(desk_dir)) if found]
+def look(desk_dir: str, host: str | None, monitoring_seconds: float, pins: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Everything on the desk, and the host's open incident; compared with what the host remembers (pins)."""
+    there = dict(folders(desk_dir))
+    pins = pins or {}
+    incidents = [found for found in (view(name, folder, host, pins.get(name)) for name, folder in there.items()) if found]
     if host is not None:
-        incidents = [found for found in incidents if host in found["hosts"]]
+        incidents = [found for found in incidents if host in found["hosts"] or found["id"] in pins]
+    missing = [name for name in sorted(pins) if name not in there and (INCIDENT.match(name) or OPERATIONS.match(name))]
+    incidents = [gone(name, host, pins[name]) for name in missing] + incidents
     current = open_incident(desk_dir, host, monitoring_seconds) if host is not None else None
     current_id = current[1]["id"] if current else None
     return {"incidents": incidents, "open_incident": next((found for found in incidents if found["id"] == current_id), None)}

@@ -13,9 +13,8 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, Iterator
 
@@ -67,23 +66,53 @@ def write_all(handle: int, content: bytes) -> None:
         content = content[os.write(handle, content) :]
 
 
-def write_json(path: str, value: Any) -> None:
-    """Replace path in one step: a reader sees the old file or the new one, also after a power cut."""
-    folder = os.path.dirname(path)
-    content = (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
-    handle, draft = tempfile.mkstemp(prefix=".", suffix=".new", dir=folder)
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """An error of a file that is open already does not say which file; the sentence for a person has to."""
     try:
-        try:
-            os.fchmod(handle, PRIVATE_FILE)
-            write_all(handle, content)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.rename(draft, path)
+        yield
+    except OSError as problem:
+        problem.filename = problem.filename or path
+        raise
+
+
+def draft_of(path: str) -> str:
+    """Always the same name: what a killed process left is overwritten by the next one."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+
+
+def remove(path: str) -> None:
+    """Remove a file that may be gone already."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def write_draft(path: str, value: Any) -> str:
+    """All of a new content for path that needs room on the disk; putting it in place needs none."""
+    draft = draft_of(path)
+    remove(draft)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
+    try:
+        with naming(path):
+            try:
+                write_all(handle, (json.dumps(value, sort_keys=True, indent=1) + "\n").encode())
+                os.fsync(handle)
+            finally:
+                os.close(handle)
     except BaseException:
         os.unlink(draft)
         raise
-    sync_directory(folder)
+    return draft
+
+
+def put_in_place(draft: str, path: str) -> None:
+    os.rename(draft, path)
+    sync_directory(os.path.dirname(path))
+
+
+def write_json(path: str, value: Any) -> None:
+    """Replace path in one step: a reader sees the old file or the new one, also after a power cut."""
+    put_in_place(write_draft(path, value), path)
 
 
 def read_json(path: str) -> dict[str, Any] | None:

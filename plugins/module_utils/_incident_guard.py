@@ -21,14 +21,17 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     IncidentError,
     clean,
+    draft_of,
     locked,
     private_directory,
+    remove,
     try_lock,
     utc,
     write_all,
     write_json,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_pins import remember
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import (
     Request,
     attempts_refusal,
@@ -81,6 +84,12 @@ def answer(attempts: dict[str, Any], holds: list[dict[str, Any]], **found: Any) 
 def _prepare(places: Places) -> None:
     for path in (places.state_dir, places.holds, places.lease_dir):
         private_directory(path)
+
+
+def _sweep(places: Places) -> None:
+    """Drafts of a killed run; under the guard's lock nobody else has one."""
+    for path in (places.lease, places.fencing, places.attempts, places.pins):
+        remove(draft_of(path))
 
 
 def _succession(request: Request, earlier: dict[str, Any] | None) -> dict[str, Any]:
@@ -159,6 +168,7 @@ def acquire(places: Places, request: Request, write: bool = True) -> dict[str, A
             if write:
                 _prepare(places)
                 stack.enter_context(locked(places.guard_lock, LOCK_SECONDS))
+                _sweep(places)
             found = _decide(places, request, write, clocks)
         if found["granted"] or found["refusal"]["kind"] != "orphan" or time.monotonic() >= deadline:
             return found
@@ -175,20 +185,34 @@ def check(places: Places, request: Request, write: bool = True) -> dict[str, Any
         attempts = host.counted(host.read_attempts(places), request.action, request.attempts_window, request.attempts)
         refused = token_refusal(request, lease) or hold_refusal(request, holds)
         if refused is None and lease is not None and write:
+            _remember(places, request)
             lease = _written(places, request, lease["token"], lease)
     token = None if refused else str(request.token)
     return answer(attempts, holds, lease=lease, token=token, refusal=refused)
 
 
+def _remember(places: Places, request: Request) -> None:
+    """How long the record is by now, where the desk that keeps it cannot change it."""
+    if request.incident and request.head and request.entries:
+        private_directory(places.state_dir)
+        remember(places, request.incident, request.entries, request.head)
+
+
 def release(places: Places, request: Request, write: bool = True) -> dict[str, Any]:
     """Give back our own lease; somebody else's stays."""
     with ExitStack() as stack:
+        if write and request.head:
+            private_directory(places.lease_dir)
         if write and os.path.isdir(places.lease_dir):
             stack.enter_context(locked(places.guard_lock, LOCK_SECONDS))
+            _sweep(places)
         lease = host.read_lease(places)
         ours = lease is not None and str(lease["token"]) == str(request.token) and lease["run_id"] == request.run_id
         if ours and write:
             os.unlink(places.lease)
+        if write:
+            # Last, so that a full disk does not keep the host from being given back.
+            _remember(places, request)
         refused = None if ours else token_refusal(request, lease)
     return answer({}, host.read_holds(places), lease=lease, refusal=refused, changed=ours)
 

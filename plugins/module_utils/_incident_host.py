@@ -30,6 +30,8 @@ LEASE_FIELDS = {
 }  # fmt: skip
 # Seconds since boot that no machine reaches.
 FAR_AWAY = 1e12
+# The hold that stands for all that may lie in a folder which cannot be listed.
+UNLISTED = "(all)"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class Places:
     @property
     def attempts(self) -> str:
         return os.path.join(self.state_dir, "attempts.json")
+
+    @property
+    def pins(self) -> str:
+        return os.path.join(self.state_dir, "records.json")
+
+    @property
+    def spool(self) -> str:
+        return os.path.join(self.state_dir, "spool")
 
     @property
     def fencing(self) -> str:
@@ -123,7 +133,7 @@ def read_holds(places: Places) -> list[dict[str, Any]]:
         return []
     except OSError as problem:
         reason = f"{places.holds} cannot be read: {problem.strerror}"
-        return [{"name": "unknown", "reason": reason, "by": "unknown", "since": "unknown", "playbooks": [], "readable": False}]
+        return [{"name": UNLISTED, "reason": reason, "by": "unknown", "since": "unknown", "playbooks": [], "readable": False}]
     return [_hold(os.path.join(places.holds, name)) for name in names if name.endswith(".json") and not name.startswith(".")]
 
 

@@ -8,6 +8,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +42,12 @@ class Request:
     host: str = ""
     project_dir: str = ""
     wait_for_orphan_seconds: float = 60
+    incident: str = ""
+    head: str = ""
+    entries: int = 0
+    hold_name: str = ""
+    reason: str = ""
+    hold_playbooks: tuple[str, ...] = ()
 
     def owns(self, lease: dict[str, Any]) -> bool:
         return bool(lease["responder"] == self.responder and lease["controller"] == self.controller)
@@ -55,6 +64,18 @@ def refusal(kind: str, sentence: str, following: str) -> dict[str, str]:
 def _again(request: Request, *extra: str) -> str:
     limit = ["--limit", request.host] if request.host else []
     return " ".join(["ansible-playbook", f"playbooks/{request.playbook}.yml", *limit, *extra])
+
+
+def lift_words(name: str) -> str:
+    """The variables that lift a hold, as a shell takes them: a name that somebody's hand gave may hold anything."""
+    if re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        return f"-e \"hold_name={name} hold_reason='WHY IT MAY GO ON'\""
+    return "-e " + shlex.quote(json.dumps({"hold_name": name, "hold_reason": "WHY IT MAY GO ON"}, ensure_ascii=False))
+
+
+def lift_command(request: Request, name: str) -> str:
+    limit = ["--limit", request.host] if request.host else []
+    return " ".join(["ansible-playbook", "playbooks/release_hold.yml", *limit, lift_words(name)])
 
 
 def clock_refusal(request: Request) -> dict[str, str] | None:
@@ -81,7 +102,10 @@ def hold_refusal(request: Request, holds: list[dict[str, Any]]) -> dict[str, str
     return refusal(
         "hold",
         f"The hold '{hold['name']}' by {hold['by']} since {hold['since']} forbids {request.playbook}: {hold['reason']}.{more}",
-        f"settle it with {hold['by']}; the hold is a file in the host's state folder: holds/{hold['name']}.json",
+        # What stands for a folder that nobody can list is no hold that could be lifted.
+        "look at the folder holds on the host, then run the same command again"
+        if hold["name"] == host.UNLISTED
+        else lift_command(request, hold["name"]),
     )
 
 

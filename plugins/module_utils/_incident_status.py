@@ -22,7 +22,8 @@ def incident_words(incident: Mapping[str, Any]) -> str:
         parts.append(_text(incident["severity"]))
     last = _mapping(incident.get("last"))
     if last:
-        parts.append(f"{_text(last.get('event'))} {_text(last.get('time'))}: {_text(last.get('text'))}")
+        late = f" (delivered {_text(last['delivered'])})" if last.get("delivered") else ""
+        parts.append(f"{_text(last.get('event'))} {_text(last.get('time'))}{late}: {_text(last.get('text'))}")
     if incident.get("interrupted"):
         parts.append("INTERRUPTED, or still acting")
     if incident.get("intact") is False:
@@ -53,6 +54,14 @@ def hold_words(host: Mapping[str, Any]) -> list[str]:
     ] or ["none"]
 
 
+def spool_words(host: Mapping[str, Any]) -> list[str]:
+    spool = _mapping(host.get("spool"))
+    waits = (
+        [f"{spool['count']} entries wait on the host for the desk; the next run delivers them"] if spool.get("count") else []
+    )
+    return waits + _items(spool.get("problems"))
+
+
 def status(desk: Any, host: Any, name: str) -> str:
     """The lines for one host."""
     found, there = _mapping(desk), _mapping(host)
@@ -65,6 +74,7 @@ def status(desk: Any, host: Any, name: str) -> str:
         lines = [("open", "no incident")]
     lines += [("lease", lease_words(there))]
     lines += [("holds", words) for words in hold_words(there)]
+    lines += [("spool", words) for words in spool_words(there)]
     earlier = [
         item for item in found.get("incidents") or [] if isinstance(item, Mapping) and item.get("id") != current.get("id")
     ]

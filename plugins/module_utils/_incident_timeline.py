@@ -21,6 +21,7 @@ from typing import Any
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     PRIVATE_FILE,
     clean,
+    naming,
     sync_directory,
     write_all,
 )
@@ -143,6 +144,18 @@ def pinned(found: Timeline, pin: dict[str, Any] | None) -> dict[str, Any] | None
     return None
 
 
+def unlike_host(found: Timeline, pin: Any) -> dict[str, Any] | None:
+    """The same question to the length and the head that a marketplace host remembers; the desk cannot rewrite those."""
+    if not isinstance(pin, dict) or not isinstance(pin.get("entries"), int) or not isinstance(pin.get("head"), str):
+        return None
+    length, have = pin["entries"], len(found.entries)
+    if have < length:
+        return {"entry": have + 1, "why": f"the last {length - have} of {length} entries that the host remembers were removed"}
+    if length > 0 and found.entries[length - 1]["hash"] != pin["head"]:
+        return {"entry": length, "why": f"entry {length} is not the one that the host remembers (the timeline was rewritten)"}
+    return None
+
+
 def set_torn_aside(path: str, torn: bytes, stamp: str) -> str:
     """Keep what a crash left of an unfinished line, and end the timeline at its last whole one."""
     folder = os.path.dirname(path)
@@ -155,10 +168,15 @@ def set_torn_aside(path: str, torn: bytes, stamp: str) -> str:
         except FileExistsError:
             number += 1
     try:
-        write_all(handle, torn)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        with naming(aside):
+            try:
+                write_all(handle, torn)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    except BaseException:
+        os.unlink(aside)
+        raise
     sync_directory(folder)
     handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     try:
@@ -170,10 +188,19 @@ def set_torn_aside(path: str, torn: bytes, stamp: str) -> str:
 
 
 def append(path: str, entry: dict[str, Any]) -> None:
+    """Add one whole line or nothing: on a full disk the timeline ends where it ended before."""
+    new = not os.path.exists(path)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
-        write_all(handle, canonical(entry).encode() + b"\n")
-        os.fsync(handle)
+        before = os.fstat(handle).st_size
+        try:
+            with naming(path):
+                write_all(handle, canonical(entry).encode() + b"\n")
+                os.fsync(handle)
+        except BaseException:
+            os.ftruncate(handle, before)
+            raise
     finally:
         os.close(handle)
-    sync_directory(os.path.dirname(path))
+    if new:
+        sync_directory(os.path.dirname(path))

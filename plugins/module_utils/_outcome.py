@@ -36,6 +36,8 @@ def outcome(run: Mapping[str, Any]) -> str:
         return "escalated" if run.get("acted") else "failed"
     if run.get("check") and findings and not findings.get("settled"):
         return "planned"
+    if findings.get("verb"):
+        return "done"
     if findings.get("escalate"):
         return "escalated"
     if _missing_confirmations(findings):
@@ -57,6 +59,7 @@ def is_news(run: Mapping[str, Any], ended: str) -> bool:
         return bool(run.get("acted"))
     if run.get("acted"):
         return True
+    # What a verb did stands in the record already, as a line of its own.
     return ended in ("escalated", "needs_confirmation", "restored")
 
 
@@ -84,6 +87,16 @@ def _earlier(run: Mapping[str, Any]) -> Any:
     """The run before us that left an intent without outcome, unless it is still there."""
     interrupted = ((run.get("desk") or {}).get("open_incident") or {}).get("interrupted")
     return None if interrupted and interrupted.get("run_id") == run.get("acting_run") else interrupted
+
+
+def _broken_records(run: Mapping[str, Any]) -> list[str]:
+    """Timelines about this host that are not as they were written."""
+    broken = [item for item in (run.get("desk") or {}).get("incidents") or [] if item.get("intact") is False]
+    if not broken:
+        return []
+    first = broken[-1].get("broken_at") or {}
+    more = f" ({len(broken) - 1} more)" if len(broken) > 1 else ""
+    return [f"TIMELINE BROKEN of {broken[-1]['id']} at entry {first.get('entry')}: {first.get('why')}{more}"]
 
 
 def judge(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +139,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "kept": list(findings.get("kept") or []),
         "proof": list(proof.get("sentences") or []),
         "down": proof.get("down"),
-        "risk": stray + list(findings.get("risk") or []),
+        "risk": stray + list(findings.get("risk") or []) + _broken_records(run),
         # A plan says all of it itself.
         "why": [] if ended == "planned" else why,
         "next": [as_typed(run, one) for one in following],

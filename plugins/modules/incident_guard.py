@@ -17,6 +17,9 @@ description:
     when the clocks of host and controller differ by more than 30 seconds, and when a step of an earlier run, killed since,
     is still at work on the host.
   - A refusal is a finding, not a failure. It comes back as RV(refusal), and the caller decides what it means.
+  - Places and lifts holds too. A hold is a person's word that binds every run on the host until it is lifted, also after a
+    reboot; it is the file C(holds/NAME.json) in O(state_dir), and one that cannot be read binds everything. What is lifted is
+    kept in C(holds/released), and nothing needs a lease for it. A run that is at work stops at its next check.
   - The lease lies in memory and is gone after a reboot. Holds, attempts and the fencing token stay.
 options:
   state:
@@ -24,8 +27,11 @@ options:
       - V(acquired) takes the lease, or extends it when this run has it already.
       - V(checked) tells whether the lease is still this run's and no hold came since, and extends it.
       - V(released) gives the lease back if it is this run's. Somebody else's stays.
+      - V(held) places the hold O(hold_name). One that says the same is left as it is, one that says something else is an error.
+      - V(unheld) lifts the hold O(hold_name), whoever placed it and whether or not its file can be read. Without such a hold
+        there is nothing to do.
     type: str
-    choices: [acquired, checked, released]
+    choices: [acquired, checked, released, held, unheld]
     default: acquired
   responder:
     description: Who acts. Together with O(controller) the owner of the lease.
@@ -95,13 +101,35 @@ options:
     type: int
     default: 60
   incident:
-    description: The incident that is written to the host's journal together with O(head).
+    description: The incident that O(head) and O(entries) are about.
     type: str
     default: ""
   head:
-    description: The hash of the record's last entry. With V(released) it is written to the host's journal.
+    description:
+      - The hash of the record's last entry. With O(state=checked) and O(state=released) it is kept on the host together with
+        O(entries), so that a record whose end was removed shows even when the desk's own files were made to fit.
+      - With O(state=released) it is written to the host's journal too.
     type: str
     default: ""
+  entries:
+    description: How many entries the record has. Without it nothing is kept beside the journal.
+    type: int
+    default: 0
+  hold_name:
+    description:
+      - The hold to place or to lift. Up to 64 letters, digits, dots, hyphens and underscores.
+      - Required with O(state=held) and O(state=unheld).
+    type: str
+    default: ""
+  reason:
+    description: Why the hold is placed or lifted, in one sentence. Required with O(state=held) and O(state=unheld).
+    type: str
+    default: ""
+  hold_playbooks:
+    description: The playbooks that the hold forbids, by their names without C(.yml). Empty means all.
+    type: list
+    elements: str
+    default: []
   state_dir:
     description: Where holds, attempts and the fencing token lie.
     type: path
@@ -152,6 +180,22 @@ EXAMPLES = r"""
     token: "{{ guard.token }}"
   vars:
     me: "{{ '' | monero_marketplace.incident.incident_controller }}"
+
+- name: Let nobody act before the evidence is copied
+  monero_marketplace.incident.incident_guard:
+    state: held
+    hold_name: evidence-0213
+    reason: evidence is being taken
+    responder: alice
+    run_id: by-hand
+
+- name: Lift the hold
+  monero_marketplace.incident.incident_guard:
+    state: unheld
+    hold_name: evidence-0213
+    reason: the copy is sealed
+    responder: alice
+    run_id: by-hand
 """
 
 RETURN = r"""
@@ -217,6 +261,18 @@ attempts:
   description: How often this action was tried, with C(count), C(limit), C(window) in seconds and C(next_free) in UTC.
   returned: success
   type: dict
+hold:
+  description:
+    - The hold that was placed, found in place, or lifted (then with C(released_by), C(released_at) and C(released_reason)).
+    - When there was nothing to lift, the one of that name that was lifted last. V(null) when there never was one.
+  returned: O(state=held) or O(state=unheld)
+  type: dict
+once:
+  description:
+    - A name for the record's entry about it, for O(monero_marketplace.incident.incident_record#module:once). Empty when there is
+      nothing to record.
+  returned: O(state=held) or O(state=unheld)
+  type: str
 """
 
 import syslog
@@ -225,6 +281,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_guard as guard
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_holds as holds
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     IncidentError,
     clean,
@@ -251,27 +308,43 @@ REQUEST = {
     "token": {"type": "str", "default": "", "no_log": False},
     "project_dir": {"type": "path"},
     "wait_for_orphan_seconds": {"type": "int", "default": 60},
-}
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["acquired", "checked", "released"], "default": "acquired"},
     "incident": {"type": "str", "default": ""},
     "head": {"type": "str", "default": ""},
+    "entries": {"type": "int", "default": 0},
+    "hold_name": {"type": "str", "default": ""},
+    "reason": {"type": "str", "default": ""},
+    "hold_playbooks": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["acquired", "checked", "released", "held", "unheld"], "default": "acquired"},
     "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
     "lease_dir": {"type": "path", "default": "/run/marketplace_incident"},
     **REQUEST,
 }
-STEPS = {"acquired": guard.acquire, "checked": guard.check, "released": guard.release}
+STEPS = {
+    "acquired": guard.acquire,
+    "checked": guard.check,
+    "released": guard.release,
+    "held": holds.place,
+    "unheld": holds.lift,
+}
+
+
+def tell_journal(text: str) -> None:
+    syslog.openlog("marketplace_incident", syslog.LOG_PID, syslog.LOG_AUTH)
+    syslog.syslog(syslog.LOG_NOTICE, clean(text, 500))
+
+
+def note_in_journal(wanted: dict[str, Any]) -> None:
+    """Who bound or freed the host stands on the host too, whatever becomes of the desk."""
+    tell_journal(f"hold {wanted['hold_name']} {wanted['state']} by {wanted['responder']}: {wanted['reason']}")
 
 
 def pin_in_journal(wanted: dict[str, Any]) -> None:
     """The record lies elsewhere; its head here makes a later rewrite of the record show."""
-    syslog.openlog("marketplace_incident", syslog.LOG_PID, syslog.LOG_AUTH)
-    syslog.syslog(
-        syslog.LOG_NOTICE,
-        clean(
-            f"record head={wanted['head']} incident={wanted['incident']} run={wanted['run_id']} responder={wanted['responder']}",
-            500,
-        ),
+    tell_journal(
+        f"record head={wanted['head']} entries={wanted['entries']} incident={wanted['incident']} "
+        f"run={wanted['run_id']} responder={wanted['responder']}"
     )
 
 
@@ -279,7 +352,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     wanted = module.params
     places = Places(state_dir=wanted["state_dir"], lease_dir=wanted["lease_dir"])
-    request = Request(**{**{name: wanted[name] for name in REQUEST}, "project_dir": wanted["project_dir"] or ""})
+    given = {name: wanted[name] for name in REQUEST}
+    request = Request(
+        **{**given, "project_dir": wanted["project_dir"] or "", "hold_playbooks": tuple(wanted["hold_playbooks"])}
+    )
     try:
         found = STEPS[wanted["state"]](places, request, write=not module.check_mode)
     except IncidentError as problem:
@@ -288,6 +364,8 @@ def main() -> None:
         module.fail_json(msg=sentence_for(problem))
     if wanted["state"] == "released" and wanted["head"] and not module.check_mode:
         pin_in_journal(wanted)
+    if found["changed"] and wanted["state"] in ("held", "unheld") and not module.check_mode:
+        note_in_journal(wanted)
     module.exit_json(**found)
 
 

@@ -26,6 +26,12 @@ options:
   host:
     description: With O(source=desk) only the incidents of this host, and its open one.
     type: str
+  pins:
+    description:
+      - With O(source=desk) what the host remembers of its incidents, as RV(pins) gives it. A timeline that is shorter, or that was
+        rewritten, is then named even where the desk's own files were made to fit.
+    type: dict
+    default: {}
   monitoring_seconds:
     description: How long a mended incident (V(monitoring)) still counts as open, in seconds.
     type: int
@@ -113,6 +119,31 @@ problems:
   returned: O(source=host)
   type: list
   elements: str
+pins:
+  description: What the host remembers of its incidents, by their ids, each with C(entries), C(head) and C(at).
+  returned: O(source=host)
+  type: dict
+spool:
+  description: What the desk did not take, and so waits on the host.
+  returned: O(source=host)
+  type: dict
+  contains:
+    count:
+      description: How many entries wait.
+      type: int
+    entries:
+      description:
+        - The entries in their order, each with C(record), C(severity) and C(entry), for
+          O(monero_marketplace.incident.incident_record#module:entries). At most 200 at a time.
+      type: list
+      elements: dict
+    leftover:
+      description: Whether something lies there that was delivered already.
+      type: bool
+    problems:
+      description: What in it is not as it was written, one sentence each.
+      type: list
+      elements: str
 clock:
   description: The host's clock, in seconds since 1970.
   returned: O(source=host)
@@ -154,7 +185,9 @@ incidents:
       description: The hash of the last entry.
       type: str
     last:
-      description: The last entry, with C(seq), C(time), C(host), C(event), C(text), C(responder) and C(run_id).
+      description:
+        - The last entry, with C(seq), C(time), C(host), C(event), C(text), C(responder), C(run_id) and C(delivered), the time at
+          which the desk got it, where that was later.
       type: dict
     last_outcome:
       description: How the last run that recorded an outcome ended (of O(host), where that is given).
@@ -185,12 +218,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_desk as desk
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_host as host
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_pins import read_pins
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_processes import boot_id
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_spool import waiting
 
 ARGUMENTS = {
     "source": {"type": "str", "choices": ["host", "desk"], "required": True},
     "desk_dir": {"type": "path"},
     "host": {"type": "str"},
+    "pins": {"type": "dict", "default": {}},
     "monitoring_seconds": {"type": "int", "default": 3600},
     "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
     "lease_dir": {"type": "path", "default": "/run/marketplace_incident"},
@@ -215,6 +251,8 @@ def of_host(places: host.Places) -> dict[str, Any]:
         "attempts": attempts,
         "token": token,
         "problems": problems,
+        "pins": read_pins(places),
+        "spool": waiting(places.spool),
         "clock": time.time(),
         "boot_id": boot_id(),
     }
@@ -227,7 +265,7 @@ def main() -> None:
         if wanted["source"] == "host":
             found = of_host(host.Places(state_dir=wanted["state_dir"], lease_dir=wanted["lease_dir"]))
         else:
-            found = desk.look(wanted["desk_dir"], wanted["host"] or None, wanted["monitoring_seconds"])
+            found = desk.look(wanted["desk_dir"], wanted["host"] or None, wanted["monitoring_seconds"], wanted["pins"])
     except IncidentError as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:

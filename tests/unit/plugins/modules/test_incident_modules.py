@@ -47,7 +47,7 @@ def test_a_run_from_lease_to_release(run, dirs, monkeypatch):
     released = run(incident_guard, state="released", token="1", head="9f3c\nforged", incident="INC-1", **dirs, **WHO)
     assert (released["granted"], released["changed"]) == (True, True)
     assert [line for line in journal if line.startswith("record")] == [
-        "record head=9f3c forged incident=INC-1 run=run-1 responder=alice"
+        "record head=9f3c forged entries=0 incident=INC-1 run=run-1 responder=alice"
     ]
     assert run(incident_info, source="host", **dirs)["lease"] is None
 
