@@ -224,7 +224,8 @@ def _said_before(desk_dir: str, once: str) -> bool:
     for _name, folder in desk.folders(desk_dir):
         try:
             with open(os.path.join(folder, timeline.FILE), "rb") as source:
-                if mark in source.read():
+                # Only whole lines say something; a torn one was never answered for.
+                if mark in source.read().rpartition(b"\n")[0]:
                     return True
         except FileNotFoundError:
             continue
