@@ -9,40 +9,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_causes import (
-    HOST_CAUSES,
-    SERVICE_CAUSES,
-)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._causes import HOST_CAUSES, SERVICE_CAUSES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import (
-    Finding,
     Site,
     View,
     endpoint_words,
     is_good,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._steps import ON_SERVICES, ORDER, SENTENCES
 
-# In this order; what lies below comes first, and what is gentlest comes before what costs a service its connections.
-STEPS = ("free_disk", "start_docker", "unpause", "resume", "start", "create", "restart")
 # From here on services are told together.
 MANY = 4
-ON_SERVICES = ("unpause", "resume", "start", "create", "restart")
-
-_SENTENCES = {
-    "free_disk": "free disk space",
-    "start_docker": "start Docker, then look again",
-    "unpause": "unpause {services}",
-    "resume": "let {services} go on (SIGCONT)",
-    "start": "start {services}",
-    "create": "create {services} from what is on this host",
-    "restart": "restart {services}",
-}
 
 
 def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
     """What to do about what was found."""
     view = View(compose, site)
-    findings = [finding for cause in HOST_CAUSES for finding in cause(view)]
+    findings = [_named(finding, cause.name) for cause in HOST_CAUSES for finding in cause.find(view)]
     by_service = _service_findings(view) if view.daemon["state"] == "running" else {}
     findings += [by_service[name] for name in _root_first(by_service, view)]
     findings += _unexplained_endpoints(view, findings)
@@ -87,6 +72,11 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
     }
 
 
+def _named(finding: Finding, cause: str) -> Finding:
+    finding.cause = cause
+    return finding
+
+
 def _together(findings: list[Finding], total: int) -> list[Finding]:
     """What happened to many services at once is one cause: a stack taken down, a host that was switched off."""
     words = {"container-missing": "{who} have no container", "exited": "{who} are not running (exit status {codes})"}
@@ -98,7 +88,7 @@ def _together(findings: list[Finding], total: int) -> list[Finding]:
         elif one is alike[0]:
             who = listed([str(other.service) for other in alike], total)
             codes = ", ".join(sorted({str(other.exit_code) for other in alike}))
-            told.append(Finding(one.cause, None, words[one.cause].format(who=who, codes=codes)))
+            told.append(_named(Finding(None, words[one.cause].format(who=who, codes=codes)), one.cause))
     return told
 
 
@@ -109,8 +99,9 @@ def _service_findings(view: View) -> dict[str, Finding]:
         if service["wanted_containers"] == 0:
             continue
         for cause in SERVICE_CAUSES:
-            finding = cause(view, service)
+            finding = cause.find(view, service)
             if finding is not None:
+                _named(finding, cause.name)
                 _show_users_view(view, finding)
                 found[name] = finding
                 break
@@ -171,10 +162,10 @@ def _unexplained_endpoints(view: View, findings: list[Finding]) -> list[Finding]
     owners = {view.site.health_url: view.site.server_service, view.site.public_url: view.site.proxy_service}
     return [
         Finding(
-            "endpoint-down",
             None,
             f"{endpoint_words(endpoint)}, though no service looks sick",
             escalate=f"{url} does not answer well and no service explains it: is the address right, and what lies between?",
+            cause="endpoint-down",
         )
         for url, endpoint in view.endpoints.items()
         if not is_good(endpoint) and owners.get(url) not in explained
@@ -183,12 +174,12 @@ def _unexplained_endpoints(view: View, findings: list[Finding]) -> list[Finding]
 
 def _steps(findings: list[Finding], view: View) -> list[dict[str, Any]]:
     """The host first, then the services: each step as many of them as need the same and wait for no later step."""
-    steps = [_step(do, [one], view) for do in STEPS for one in findings if one.do == do and one.service is None]
+    steps = [_step(do, [one], view) for do in ORDER for one in findings if one.do == do and one.service is None]
     pending = {one.service: one for one in findings if one.do is not None and one.service is not None}
     while pending:
         # The first in dependency order waits for nobody, so there is always one that is ready.
         ready = [pending[name] for name in view.order if name in pending and _ready(pending[name], pending, view)]
-        do = min((str(one.do) for one in ready), key=STEPS.index)
+        do = min((str(one.do) for one in ready), key=ORDER.index)
         group = [one for one in ready if one.do == do]
         steps.append(_step(do, group, view))
         for one in group:
@@ -208,10 +199,9 @@ def _step(do: str, findings: list[Finding], view: View) -> dict[str, Any]:
         "services": services,
         "containers": _startable(services, view) if do == "start" else [],
         "key": f"{do}:{','.join(services)}" if services else do,
-        "sentence": _SENTENCES[do].format(services=listed(services, len(view.services)) if services else ""),
+        "sentence": SENTENCES[do].format(services=listed(services, len(view.services)) if services else ""),
         "reason": "; ".join(dict.fromkeys(one.reason for one in findings if one.reason)),
-        "pids": [pid for one in findings for pid in one.pids],
-        "gain_bytes": findings[0].gain_bytes,
+        "details": [one.details for one in findings],
     }
 
 

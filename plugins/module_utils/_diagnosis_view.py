@@ -7,13 +7,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
-
-# After these a service is as fresh as it gets: doing it again in the same run helps nobody.
-FRESH_STARTS = ("start", "create", "restart")
 
 
 @dataclass(frozen=True)
@@ -34,32 +31,6 @@ class Site:
     tried: frozenset[tuple[str, str]] = frozenset()
     patience_over: bool = False
     acted_at: float | None = None
-
-
-@dataclass
-class Finding:
-    """One cause, with what follows from it: a step, a wait, a question to a person, or an escalation."""
-
-    cause: str
-    service: str | None
-    sentence: str
-    evidence: list[str] = field(default_factory=list)
-    do: str | None = None
-    reason: str = ""
-    pids: list[int] = field(default_factory=list)
-    gain_bytes: int | None = None
-    confirm: str | None = None
-    wait_for: str | None = None
-    escalate: str | None = None
-    log: list[str] = field(default_factory=list)
-    exit_code: int | None = None
-    # A symptom may be the consequence of something deeper; a service that is down is down in its own right.
-    symptom: bool = False
-    consequence_of: str | None = None
-
-    @property
-    def is_hopeless(self) -> bool:
-        return self.escalate is not None or (self.confirm is not None and self.do is None)
 
 
 class View:

@@ -9,20 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# Where a person goes on when a restart is no cure. Playbook 5 is the handbook's answer to what stays down.
-NEXT = {
-    "crash-loop": "docs/rollback.md",
-    "image-missing": "docs/rollback.md",
-    "job-failed": "docs/rollback.md",
-    "docker-hung": "docs/outage.md",
-    "disk-full": "docs/outage.md",
-    "inodes-exhausted": "docs/outage.md",
-    "certificate": "docs/outage.md",
-    "port-dead": "docs/outage.md",
-    "wrong-answer": "docs/outage.md",
-    "endpoint-down": "docs/outage.md",
-}
-STAYS_DOWN = "docs/data_corruption.md"
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import OUTAGE_PAGE
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._causes import PAGES
 
 
 def report(
@@ -51,7 +39,7 @@ def report(
         "untouched": changes["untouched"],
         "kept": kept,
         "risk": problems + _risks(disk, disk_warning),
-        "next": list(dict.fromkeys(f"read {NEXT.get(one['cause'], STAYS_DOWN)}" for one in last["escalate"])),
+        "next": list(dict.fromkeys(f"read {PAGES.get(one['cause'], OUTAGE_PAGE)}" for one in last["escalate"])),
         "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},
         "page": "Incident Commander",
     }

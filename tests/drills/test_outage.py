@@ -5,49 +5,18 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 import pytest
 
+from drills.faults import FAULTS, Fault
 from drills.fixture import DrillLab
 from drills.interruption import Interruption, interrupt
 from drills.ledger import Ledger
 from drills.observe import Snapshot
 from drills.playbook import Run
 
-NOBODY: frozenset[str] = frozenset()
-
 # Kills in a session from which on their moments are judged.
 ENOUGH = 4
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What a fault asks of the playbook."""
-
-    name: str
-    pool: str = "rotated"
-    mends: bool = True
-    # Words of the true cause that the summary must hold.
-    cause: tuple[str, ...] = ()
-    confirm: str = ""
-    # Services it harms, though the engine may still call them healthy.
-    harms: frozenset[str] = frozenset({"server"})
-    # Containers that the engine itself restarts, with or without us.
-    restless: frozenset[str] = NOBODY
-
-
-FAULTS = (
-    Fault("containers-exited", pool="main", cause=("server", "nginx", "137")),
-    Fault("stack-down", pool="always", cause=("server",)),
-    Fault("docker-stopped", pool="always", cause=("Docker",)),
-    Fault("unhealthy", cause=("server", "503")),
-    Fault("hung", cause=("server",)),
-    Fault("disk-full", pool="always", cause=("/var/lib/docker",), harms=NOBODY),
-    Fault("crash-loop", pool="always", mends=False, cause=("server",), restless=frozenset({"server"})),
-    Fault("paused", cause=("server", "paused"), confirm="unpause:server"),
-    Fault("image-missing", mends=False, cause=("server", "image")),
-)
 
 
 def as_drills() -> list[object]:
@@ -80,6 +49,9 @@ def test_outage(fault: Fault, drill: DrillLab, chance: random.Random, interrupti
         assert drill.look().settled, "exit status 0, but not every service is healthy"
     else:
         escalated(fault, final)
+        assert not fault.serves or drill.answers() == {"https": 200, "health": 200}, "users are not served"
+    for word in fault.never:
+        assert word not in final.output, f"the summary claims {word!r}:\n{final.output}"
     if interruption.open_ended:
         assert "interrupted" in final.output, f"the run does not say what it goes on from:\n{final.output}"
     healthy_services_were_left_alone(fault, broken, drill.look())

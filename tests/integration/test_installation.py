@@ -176,7 +176,9 @@ def test_a_fresh_clone_says_how_to_begin(clone, tmp_path):
 
 def test_the_example_inventory_is_one(clone, tmp_path):
     asked = command(
-        ["ansible-inventory", "-i", "inventories/example", "--list"], clone, {"HOME": str(tmp_path), "ANSIBLE_HOME": str(tmp_path)}
+        ["ansible-inventory", "-i", "inventories/example", "--list"],
+        clone,
+        {"HOME": str(tmp_path), "ANSIBLE_HOME": str(tmp_path)},
     )
     assert json.loads(asked.stdout)["marketplace"]["hosts"]
 

@@ -67,7 +67,7 @@ def test_space_is_freed_before_anything_is_started(recorded_look: Looks) -> None
     exit_now(look, "server")
     decided = decide(look)
     assert doing(decided) == ["free_disk", "start:server"]
-    assert decided["steps"][0]["gain_bytes"] > 100 * 1024 * 1024
+    assert decided["steps"][0]["details"][0]["gain_bytes"] > 100 * 1024 * 1024
     assert "log of" in decided["steps"][0]["reason"]
 
 
@@ -137,7 +137,7 @@ def test_a_wrong_path_or_certificate_is_no_reason_to_restart(recorded_look: Look
     assert doing(decided) == []
     look["endpoints"][0].update(status=200)
     decided = decide(look)
-    assert roots(decided) == [("certificate", "nginx")]
+    assert roots(decided) == [("certificate-refused", "nginx")]
     assert decided["hopeless"] == ["nginx"]
     assert "certificate has expired" in decided["escalate"][0]["sentence"]
 

@@ -3,22 +3,17 @@
 
 # Private to this collection.
 
-"""The table of causes. A new cause is one function and one entry, at the place where its root lies."""
+"""Causes that lie in a service itself."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator
+from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _diagnosis_host
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import human_seconds
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import (
-    FRESH_STARTS,
-    Finding,
-    View,
-    endpoint_words,
-    is_good,
-)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import View, endpoint_words, is_good
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import how_it_ended, listed
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._steps import FRESH_STARTS
 
 Service = dict[str, Any]
 
@@ -34,13 +29,12 @@ def paused(view: View, service: Service) -> Finding | None:
     name = service["name"]
     if service["paused_by_us"]:
         return Finding(
-            "paused",
             name,
             f"{name} left paused by an interrupted archive of its log",
             do="unpause",
             reason="the pause is our own",
         )
-    found = Finding("paused", name, f"{name} is paused (docker pause), and not by this tool", confirm=f"unpause:{name}")
+    found = Finding(name, f"{name} is paused (docker pause), and not by this tool", confirm=f"unpause:{name}")
     found.reason = "somebody may have frozen it on purpose, to keep evidence or data"
     if found.confirm in view.site.confirm:
         found.do = "unpause"
@@ -53,7 +47,7 @@ def stopped_processes(view: View, service: Service) -> Finding | None:
         return None
     name = service["name"]
     who = listed([f"{one['command']} (pid {one['pid']})" for one in halted[:3]])
-    found = Finding("stopped-process", name, f"{name} halted by a signal (SIGSTOP): {who}", pids=[one["pid"] for one in halted])
+    found = Finding(name, f"{name} halted by a signal (SIGSTOP): {who}", details={"pids": [one["pid"] for one in halted]})
     if view.tried(name, "resume"):
         found.escalate = f"{name} was told to go on in this run and is halted again: somebody or something keeps stopping it."
     else:
@@ -66,7 +60,6 @@ def job_failed(_view: View, service: Service) -> Finding | None:
     if not service["job"] or service["state"] not in ("exited", "dead") or service["exit_code"] == 0:
         return None
     return Finding(
-        "job-failed",
         service["name"],
         how_it_ended(service),
         escalate=f"{service['name']} is a job others wait for; it is not repeated for you, because it may have been half done.",
@@ -89,7 +82,7 @@ def crash_loop(view: View, service: Service) -> Finding | None:
         return _hopeless_loop(service, f"{name} exits with {service['exit_code']}{lasted} ({count} restarts)")
     if view.site.patience_over:
         return _hopeless_loop(service, f"{name} does not stay up ({count} restarts): {how_it_ended(service)}")
-    return Finding("restarting", name, how_it_ended(service), wait_for="Docker's own restart of it")
+    return None
 
 
 def _hopeless_loop(service: Service, sentence: str) -> Finding:
@@ -97,7 +90,6 @@ def _hopeless_loop(service: Service, sentence: str) -> Finding:
     if memory["claimed"] and "memory" not in sentence:
         sentence += ", killed by the kernel's out-of-memory killer"
     return Finding(
-        "crash-loop",
         service["name"],
         sentence,
         evidence=[memory["evidence"]] if memory["claimed"] else [],
@@ -106,22 +98,46 @@ def _hopeless_loop(service: Service, sentence: str) -> Finding:
     )
 
 
-def container_missing(view: View, service: Service) -> Finding | None:
+def restarting(_view: View, service: Service) -> Finding | None:
+    if service["state"] != "restarting":
+        return None
+    return Finding(service["name"], how_it_ended(service), wait_for="Docker's own restart of it")
+
+
+def image_missing(view: View, service: Service) -> Finding | None:
+    gone = _containers_gone(service)
+    if gone is None or service["image_present"] is not False:
+        return None
+    where = f"; a release in {view.site.release_dir} may hold it" if view.site.release_dir else ""
+    return Finding(
+        service["name"],
+        f"{gone}, and its image {service['image']} is not on this host",
+        escalate=f"Load the image {service['image']} (`docker load`){where}; nothing is built or pulled for you in an outage.",
+    )
+
+
+def _containers_gone(service: Service) -> str | None:
     name, wanted, there = service["name"], service["wanted_containers"], len(service["containers"])
     if service["state"] != "missing" and (service["state"] != "running" or there >= wanted):
         return None
-    gone = f"{name} has no container" if not there else f"{name} has {there} of {wanted} containers"
-    if service["image_present"] is False:
-        where = f"; a release in {view.site.release_dir} may hold it" if view.site.release_dir else ""
-        return Finding(
-            "image-missing",
-            name,
-            f"{gone}, and its image {service['image']} is not on this host",
-            escalate=f"Load the image {service['image']} (`docker load`){where}; nothing is built or pulled for you in an outage.",
-        )
+    return f"{name} has no container" if not there else f"{name} has {there} of {wanted} containers"
+
+
+def container_missing(view: View, service: Service) -> Finding | None:
+    name, gone = service["name"], _containers_gone(service)
+    if gone is None:
+        return None
     if view.tried(name, "create"):
-        return Finding("container-missing", name, gone, escalate=f"{name} was created in this run and is gone again.")
-    return Finding("container-missing", name, gone, do="create", reason=f"its image {service['image']} is here")
+        return Finding(name, gone, escalate=f"{name} was created in this run and is gone again.")
+    return Finding(name, gone, do="create", reason=f"its image {service['image']} is here")
+
+
+def out_of_memory(view: View, service: Service) -> Finding | None:
+    """Only with the kernel's word: exit status 137 is any SIGKILL."""
+    found = exited(view, service) if service["out_of_memory"]["claimed"] else None
+    if found is not None:
+        found.evidence.append(service["out_of_memory"]["evidence"])
+    return found
 
 
 def exited(_view: View, service: Service) -> Finding | None:
@@ -130,12 +146,9 @@ def exited(_view: View, service: Service) -> Finding | None:
     name = service["name"]
     if service["state"] == "created":
         why = f": {service['error']}" if service["error"] else ""
-        return Finding("exited", name, f"{name} was created but never started{why}", do="start", reason="it is not running")
-    found = Finding("exited", name, how_it_ended(service), do="start", reason="it is not running", log=service["log"])
+        return Finding(name, f"{name} was created but never started{why}", do="start", reason="it is not running")
+    found = Finding(name, how_it_ended(service), do="start", reason="it is not running", log=service["log"])
     found.exit_code = service["exit_code"]
-    if service["out_of_memory"]["claimed"]:
-        found.cause = "out-of-memory"
-        found.evidence.append(service["out_of_memory"]["evidence"])
     return found
 
 
@@ -143,7 +156,7 @@ def starting(view: View, service: Service) -> Finding | None:
     if service["state"] != "running" or service["health"] != "starting":
         return None
     name, up = service["name"], view.seconds_since(service["started_at"]) or 0.0
-    found = Finding("starting", name, f"{name} started {human_seconds(up)} ago and is not healthy yet", symptom=True)
+    found = Finding(name, f"{name} started {human_seconds(up)} ago and is not healthy yet", symptom=True)
     if view.site.patience_over:
         found.escalate = f"{name} does not become healthy; its health check says: {service['probe_output'] or 'nothing'}"
         found.log = service["log"]
@@ -157,47 +170,54 @@ def unhealthy(view: View, service: Service) -> Finding | None:
     if service["state"] != "running" or service["health"] != "unhealthy":
         return None
     name = service["name"]
-    found = Finding("unhealthy", name, f"{name} runs but is unhealthy", symptom=True, log=service["log"])
+    found = Finding(name, f"{name} runs but is unhealthy", symptom=True, log=service["log"])
     if service["probe_output"]:
         found.evidence.append(f"health check: {service['probe_output'].splitlines()[-1]}")
     endpoint = view.endpoint_of(name)
     if endpoint is not None and not is_good(endpoint):
-        found.sentence = f"{name} runs but does not serve ({_answer(endpoint)})"
+        found.sentence = f"{name} runs but does not serve ({endpoint_words(endpoint)})"
     return _restart_once(view, service, found, "its health check fails")
+
+
+def certificate_refused(view: View, service: Service) -> Finding | None:
+    found, endpoint = _silent(view, service)
+    if found is None or endpoint["error"] != "tls":
+        return None
+    found.symptom = False
+    found.escalate = (
+        f"The certificate of {endpoint['url']} is refused ({endpoint['detail']}): "
+        f"renew it, then reload {service['name']}; nothing is restarted."
+    )
+    return found
+
+
+def wrong_answer(view: View, service: Service) -> Finding | None:
+    found, endpoint = _silent(view, service)
+    if found is None or endpoint["status"] is None or endpoint["status"] >= 500:
+        return None
+    found.escalate = f"{endpoint['url']} answers {endpoint['status']}: is the path right? Set marketplace_health_url and marketplace_public_url."
+    return found
 
 
 def not_serving(view: View, service: Service) -> Finding | None:
     """Docker sees nothing wrong, users do."""
+    found, _endpoint = _silent(view, service)
+    if found is None:
+        return None
+    up = view.seconds_since(service["started_at"])
+    if up is not None and up < max(COME_UP, service["start_period"] or 0) and not view.site.patience_over:
+        found.wait_for = f"its first answer (started {human_seconds(up)} ago)"
+        return found
+    return _restart_once(view, service, found, "users get no answer from it")
+
+
+def _silent(view: View, service: Service) -> tuple[Finding | None, dict[str, Any]]:
+    """What is found where a service runs and its endpoint does not answer well; with that endpoint."""
     endpoint = view.endpoint_of(service["name"])
     if service["state"] != "running" or endpoint is None or is_good(endpoint):
-        return None
-    name = service["name"]
-    found = Finding(
-        "not-serving", name, f"{name} runs but does not serve ({_answer(endpoint)})", symptom=True, log=service["log"]
-    )
-    if endpoint["error"] == "tls":
-        found.cause, found.symptom = "certificate", False
-        found.escalate = f"The certificate of {endpoint['url']} is refused ({endpoint['detail']}): renew it, then reload {name}; nothing is restarted."
-    elif endpoint["status"] is not None and endpoint["status"] < 500:
-        found.cause = "wrong-answer"
-        found.escalate = f"{endpoint['url']} answers {endpoint['status']}: is the path right? Set marketplace_health_url and marketplace_public_url."
-    elif endpoint["error"] in ("refused", "unreachable", "unresolved") and service["health"] == "healthy":
-        found.cause = "port-dead"
-        found.escalate = (
-            f"{name} is healthy inside, but {endpoint['url']} is {endpoint['error']} from the host: "
-            f"the published port is dead. Look at `docker port {service['container_name']}` and the firewall; a restart is no cure for that."
-        )
-    else:
-        up = view.seconds_since(service["started_at"])
-        if up is not None and up < max(COME_UP, service["start_period"] or 0) and not view.site.patience_over:
-            found.wait_for = f"its first answer (started {human_seconds(up)} ago)"
-            return found
-        return _restart_once(view, service, found, "users get no answer from it")
-    return found
-
-
-def _answer(endpoint: dict[str, Any]) -> str:
-    return endpoint_words(endpoint)
+        return None, {}
+    sentence = f"{service['name']} runs but does not serve ({endpoint_words(endpoint)})"
+    return Finding(service["name"], sentence, symptom=True, log=service["log"]), endpoint
 
 
 def _restart_once(view: View, service: Service, found: Finding, reason: str) -> Finding:
@@ -227,28 +247,4 @@ def coming_up(view: View, service: Service) -> Finding | None:
     if up is None or up >= COME_UP:
         return None
     count = service["restart_count"]
-    return Finding(
-        "restarting", service["name"], f"{service['name']} was restarted by Docker ({count} times)", wait_for="it to stay up"
-    )
-
-
-HOST_CAUSES: tuple[Callable[[View], Iterator[Finding]], ...] = (
-    _diagnosis_host.disk_full,
-    _diagnosis_host.inodes_exhausted,
-    _diagnosis_host.docker_stopped,
-    _diagnosis_host.docker_hung,
-)
-
-# For each service the first one that applies is its cause.
-SERVICE_CAUSES: tuple[Callable[[View, Service], "Finding | None"], ...] = (
-    paused,
-    stopped_processes,
-    job_failed,
-    crash_loop,
-    container_missing,
-    exited,
-    starting,
-    unhealthy,
-    not_serving,
-    coming_up,
-)
+    return Finding(service["name"], f"{service['name']} was restarted by Docker ({count} times)", wait_for="it to stay up")

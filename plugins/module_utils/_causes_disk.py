@@ -3,65 +3,15 @@
 
 # Private to this collection.
 
-"""Causes that lie below the services: the daemon and the disks."""
+"""Causes that lie in file systems and files."""
 
 from __future__ import annotations
 
 from typing import Any, Iterator
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import (
-    Finding,
-    View,
-    endpoint_words,
-    is_good,
-)
-
-
-def docker_stopped(view: View) -> Iterator[Finding]:
-    if view.daemon["state"] != "stopped":
-        return
-    found = Finding("docker-stopped", None, f"Docker is not running: {view.daemon['detail']}", evidence=_endpoints(view))
-    if view.tried_on_host("start_docker"):
-        found.escalate = "Docker was started in this run and is down again: `journalctl -u docker -n 50` on the host says why."
-        yield found
-        return
-    living = view.daemon.get("live_containers")
-    if living:
-        # Unless live-restore was on, the daemon ends every survivor when it starts: wallets and database in mid-write.
-        found.sentence += f", but {living} containers live on without it"
-        found.confirm = f"start_docker:{living}-containers"
-        found.reason = (
-            "starting Docker stops them all: end server, wallets and monerod cleanly by pid first, see docs/outage.md"
-        )
-        if found.confirm not in view.site.confirm:
-            yield found
-            return
-    else:
-        found.reason = "without the daemon no container can run"
-    found.do = "start_docker"
-    yield found
-
-
-def docker_hung(view: View) -> Iterator[Finding]:
-    if view.daemon["state"] != "not_responding":
-        return
-    units = view.daemon["unit"]
-    found = Finding("docker-hung", None, f"Docker does not answer: {view.daemon['detail']}", evidence=_endpoints(view))
-    if units.get("docker") in ("activating", "reloading", "deactivating") and not view.site.patience_over:
-        found.wait_for = f"docker.service, which is {units['docker']}"
-    else:
-        serving = [one for one in view.endpoints.values() if is_good(one)]
-        alive = "the site still answers, and " if serving else ""
-        found.escalate = (
-            f"A Docker daemon that hangs is not restarted by itself: {alive}a restart would stop every container, wallets and database included. "
-            "Look at `journalctl -u docker -n 100` and `systemctl status docker`."
-        )
-    yield found
-
-
-def _endpoints(view: View) -> list[str]:
-    return [endpoint_words(one) for one in view.endpoints.values() if not is_good(one)]
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import View
 
 
 def disk_full(view: View) -> Iterator[Finding]:
@@ -73,7 +23,6 @@ def disk_full(view: View) -> Iterator[Finding]:
             continue
         seen.add(disk["mount"])
         found = Finding(
-            "disk-full",
             None,
             f"disk of {disk['path']} {disk['used_percent']:.0f} % full ({human_bytes(disk['available_bytes'])} left)",
             evidence=[f"{disk['mount']}: {human_bytes(disk['size_bytes'])} in all, limit {view.site.disk_critical:.0f} %"],
@@ -103,7 +52,7 @@ def _offer_relief(view: View, found: Finding) -> None:
         )
         return
     found.do = "free_disk"
-    found.gain_bytes = sum(known)
+    found.details["gain_bytes"] = sum(known)
     words = [f"{what} {human_bytes(size)}" for what, size in gains if size]
     found.reason = f"about {human_bytes(sum(known))} to gain: {', '.join(words)}" if words else "the gain is not known before"
     found.evidence.extend(words)
@@ -129,7 +78,6 @@ def inodes_exhausted(view: View) -> Iterator[Finding]:
             continue
         seen.add(disk["mount"])
         yield Finding(
-            "inodes-exhausted",
             None,
             f"disk of {disk['path']} has {used:.0f} % of its inodes in use, though {human_bytes(disk['available_bytes'])} are free",
             escalate=f"Too many files on {disk['mount']}: `du -x --inodes -d3 {disk['mount']} | sort -n | tail` names the folder; logs are left alone.",

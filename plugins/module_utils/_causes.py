@@ -1,0 +1,199 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The table of causes: all that a diagnosis can name, the root first. docs/causes.md is made from it.
+
+A new cause is one entry here, one function in the file of its topic, one drill.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _causes_disk,
+    _causes_engine,
+    _causes_network,
+    _causes_service,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import ROLLBACK_PAGE, STAYS_DOWN_PAGE, Cause
+
+# Each of these may be found beside all others.
+HOST_CAUSES = (
+    Cause(
+        "disk-full",
+        _causes_disk.disk_full,
+        means="a file system has no room left",
+        evidence="its share of blocks in use, and what could be freed",
+        answer="oversized container logs are archived elsewhere and cut, then the build cache and nameless images go; "
+        "the site's own data is left to a person",
+        drill="outage-disk-full",
+    ),
+    Cause(
+        "inodes-exhausted",
+        _causes_disk.inodes_exhausted,
+        means="a file system has room, but no inode left",
+        evidence="its share of inodes in use",
+        answer="left to a person; logs are not touched, they are few",
+        drill="",
+    ),
+    Cause(
+        "docker-stopped",
+        _causes_engine.docker_stopped,
+        means="the Docker daemon does not run",
+        evidence="the state of docker.service and its socket, which is not asked where that would start the daemon",
+        answer="started; where containers live on without it, only with a confirmation",
+        drill="outage-docker-stopped",
+    ),
+    Cause(
+        "docker-hung",
+        _causes_engine.docker_hung,
+        means="the Docker daemon runs but does not answer",
+        evidence="no answer to `docker info` within its time-out, twice",
+        answer="left to a person: a restart would stop every container",
+        drill="",
+    ),
+)
+
+# For each service the first one that applies is its cause.
+SERVICE_CAUSES = (
+    Cause(
+        "paused",
+        _causes_service.paused,
+        means="a container is paused",
+        evidence="its state, and whether an interrupted archive of this collection left it so",
+        answer="unpaused where the pause was ours, else only with a confirmation: somebody may keep evidence",
+        drill="outage-paused",
+    ),
+    Cause(
+        "stopped-process",
+        _causes_service.stopped_processes,
+        means="a process in a container was halted by a signal",
+        evidence="its state T in /proc",
+        answer="SIGCONT, once",
+        drill="outage-hung",
+    ),
+    Cause(
+        "job-failed",
+        _causes_service.job_failed,
+        means="a job that others wait for has failed",
+        evidence="its exit status, and that others depend on its success",
+        answer="left to a person: it may have been half done",
+        drill="",
+        page=ROLLBACK_PAGE,
+    ),
+    Cause(
+        "crash-loop",
+        _causes_service.crash_loop,
+        means="a service ends right after each start",
+        evidence="its restarts, how long each run lasted, its last lines",
+        answer="left to a person: another start mends nothing",
+        drill="outage-crash-loop",
+        page=ROLLBACK_PAGE,
+    ),
+    Cause(
+        "restarting",
+        _causes_service.restarting,
+        means="Docker is about to start a service again",
+        evidence="its state",
+        answer="waited for",
+        drill="",
+    ),
+    Cause(
+        "image-missing",
+        _causes_service.image_missing,
+        means="a service has no container, and its image is not on the host",
+        evidence="the images of the engine",
+        answer="left to a person: nothing is built or pulled in an outage",
+        drill="outage-image-missing",
+        page=ROLLBACK_PAGE,
+    ),
+    Cause(
+        "container-missing",
+        _causes_service.container_missing,
+        means="a service has no container, or fewer than it should",
+        evidence="the containers of the project",
+        answer="created from the image that is there, without a build or a pull",
+        drill="outage-stack-down",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "out-of-memory",
+        _causes_service.out_of_memory,
+        means="the kernel killed a service for memory",
+        evidence="the kernel's own line that names the container's cgroup, from the time of this run",
+        answer="started",
+        drill="",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "exited",
+        _causes_service.exited,
+        means="a service does not run",
+        evidence="its exit status and when it ended",
+        answer="started",
+        drill="outage-containers-exited",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "starting",
+        _causes_service.starting,
+        means="a service is coming up",
+        evidence="its health check, which has not said yes yet",
+        answer="waited for, as long as its start period or the deadline allows",
+        drill="",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "unhealthy",
+        _causes_service.unhealthy,
+        means="a service runs, and its health check fails",
+        evidence="what its health check says",
+        answer="restarted once, its log kept; a wallet or monerod only with a confirmation",
+        drill="outage-unhealthy",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "certificate-refused",
+        _causes_service.certificate_refused,
+        means="the certificate of the site is refused",
+        evidence="the reason that TLS gives",
+        answer="left to a person; nothing is restarted",
+        drill="",
+    ),
+    Cause(
+        "wrong-answer",
+        _causes_service.wrong_answer,
+        means="an endpoint answers, but not as a health endpoint does",
+        evidence="its HTTP status",
+        answer="left to a person: the address is probably wrong",
+        drill="",
+    ),
+    Cause(
+        "port-dead",
+        _causes_network.port_dead,
+        means="a service is well inside and out of reach from the host",
+        evidence="its health check against the endpoint's error",
+        answer="left to a person: a restart is no cure",
+        drill="",
+    ),
+    Cause(
+        "not-serving",
+        _causes_service.not_serving,
+        means="a service runs, Docker sees nothing wrong, and users get no answer",
+        evidence="the endpoint's answer",
+        answer="restarted once, its log kept; a wallet or monerod only with a confirmation",
+        drill="",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "coming-up",
+        _causes_service.coming_up,
+        means="a service without a health check was restarted by Docker a moment ago",
+        evidence="its start time",
+        answer="waited for",
+        drill="",
+    ),
+)
+
+PAGES = {cause.name: cause.page for cause in (*HOST_CAUSES, *SERVICE_CAUSES)}

@@ -1,0 +1,44 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one table of faults: what each asks of outage.yml and of triage.yml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a fault asks of the playbook."""
+
+    name: str
+    pool: str = "rotated"
+    mends: bool = True
+    # Words of the true cause that the summary must hold.
+    cause: tuple[str, ...] = ()
+    # Words of causes that it is not, however alike they look.
+    never: tuple[str, ...] = ()
+    # Whether users are served after a run that still needs a person.
+    serves: bool = False
+    confirm: str = ""
+    # Services it harms, though the engine may still call them healthy.
+    harms: frozenset[str] = frozenset({"server"})
+    # Containers that the engine itself restarts, with or without us.
+    restless: frozenset[str] = NOBODY
+    # The playbook that triage.yml proposes.
+    triage: str = "outage"
+
+
+FAULTS = (
+    Fault("containers-exited", pool="main", cause=("server", "nginx", "137")),
+    Fault("stack-down", pool="always", cause=("server",)),
+    Fault("docker-stopped", pool="always", cause=("Docker",)),
+    Fault("unhealthy", cause=("server", "503")),
+    Fault("hung", cause=("server",)),
+    Fault("disk-full", pool="always", cause=("/var/lib/docker",), harms=NOBODY),
+    Fault("crash-loop", pool="always", mends=False, cause=("server",), restless=frozenset({"server"})),
+    Fault("paused", cause=("server", "paused"), confirm="unpause:server"),
+    Fault("image-missing", mends=False, cause=("server", "image")),
+)

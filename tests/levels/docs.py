@@ -1,0 +1,42 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/causes.md, from the table of causes: what script/docs writes and a unit test compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+BEGINNING = """\
+# What a diagnosis can name
+
+Made by `script/docs` from the table in `plugins/module_utils/_causes.py`; do not edit it here.
+
+Every playbook that repairs looks first and names causes in this order, the root first. What is only the consequence of
+something deeper is left alone until that is mended. Steps are taken one at a time, with a look after each. A cause is
+named only with its evidence; what nobody measured is said as unknown. Each drill breaks a real marketplace that way.
+"""
+HEADING = "\n| cause | it means | known from | what is done | drill |\n|---|---|---|---|---|\n"
+
+
+def page() -> str:
+    """The whole page."""
+    from ansible_collections.monero_marketplace.incident.plugins.module_utils import _causes
+
+    return (
+        f"{BEGINNING}\n## Of the host\n\nSeveral may be found at once.\n{HEADING}{rows(_causes.HOST_CAUSES)}"
+        f"\n## Of a service\n\nThe first that applies is its cause.\n{HEADING}{rows(_causes.SERVICE_CAUSES)}"
+    )
+
+
+def rows(causes: Iterable[Any]) -> str:
+    """One line for each cause."""
+    return "".join(
+        f"| [`{one.name}`]({one.page.removeprefix('docs/')}) | {one.means} | {one.evidence} | {one.answer} "
+        f"| {f'`{one.drill}`' if one.drill else 'unit tests'} |\n"
+        for one in causes
+    )
+
+
+if __name__ == "__main__":
+    print(page(), end="")
