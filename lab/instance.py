@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.engine import Engine, running_engine
 from lab.errors import LabError
-from lab.host_container import HostContainer
+from lab.host_container import HostContainer, ssh_answers
 from lab.places import COMPOSE_DIR, lab_name, labs
 from lab.shell import run, wait_until
 
@@ -98,6 +98,13 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root on the host without SSH: faster, and it works when sshd does not."""
         return self.host.run(argv, check=check, timeout=timeout, stdin=stdin)
+
+    def reboot(self, seconds: float = 60) -> None:
+        """The host off and on again; it returns when sshd and its engine answer."""
+        self.engine.docker(["restart", "--time", "90", self.host.name])
+        if not wait_until(lambda: ssh_answers(str(self.state["address"]), self.ports["ssh"]), seconds, every=0.2):
+            raise LabError(f"The host of lab {self.name} did not come back within {seconds:.0f} s of its reboot.")
+        self.host.wait_for_engine(seconds)
 
     def docker(self, argv: Sequence[str], *, check: bool = False, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run docker on the host."""

@@ -45,6 +45,20 @@ def nobody_answers(lab: Lab) -> bool:
     return health_status(lab) is None and site_status(lab) is None
 
 
+def wallets_answer(lab: Lab) -> bool:
+    """Whether the server says that it reaches all of its wallets; without an answer of the server it does not."""
+    status, said = lab.get("health", "/api/health", 2)
+    return status is not None and '"not_responding"' not in said
+
+
+def answer_on_host(lab: Lab, url: str) -> int | None:
+    """What somebody gets who asks on the host itself; None where nothing answers."""
+    asked = lab.run(
+        ["curl", "--silent", "--insecure", "--max-time", "3", "--output", "/dev/null", "--write-out", "%{http_code}", url]
+    )
+    return int(asked.stdout) if asked.returncode == 0 and asked.stdout.isdecimal() else None
+
+
 def container_of(lab: Lab, service: str) -> str:
     """Identity of a service's container, which must be there to be broken."""
     identity = lab.container(service)

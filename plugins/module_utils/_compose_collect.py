@@ -17,6 +17,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _compose_host,
     _compose_parse,
     _http_probe,
+    _look_engine,
     _look_network,
     _look_storage,
 )
@@ -57,6 +58,8 @@ def look(wanted: Look) -> dict[str, Any]:
     questions.ask("daemon", _compose_engine.read_daemon, wanted.docker_timeout)
 
     daemon: _compose_engine.Daemon = questions.answer("daemon")
+    root = daemon.root_dir or _compose_host.engine_root()
+    questions.ask("engine", _look_engine.look, daemon.state, root, wanted.state_dir, wanted.docker_timeout)
     if daemon.running:
         questions.ask("containers", _compose_engine.read_containers, wanted.docker_timeout)
     project: _compose_parse.Project = questions.answer("project")
@@ -103,6 +106,7 @@ def look(wanted: Look) -> dict[str, Any]:
             "unit": daemon.units,
             "detail": daemon.detail,
         },
+        "engine": questions.answer("engine"),
         "disk": disk,
         "reclaimable": reclaimable,
         "project": {"name": project.name, "directory": wanted.project_dir},

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Iterable
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _compose_host, _compose_parse
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _compose_host, _compose_parse, _engine_process
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran, run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import (
     clean_line,
@@ -32,7 +32,6 @@ _INFO = (
 # Compose greets the daemon even when it only reads a file or tells its version: that would start one that is down, and wait for one
 # that hangs. At this address there is nobody to greet.
 _NO_DAEMON = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
-_LOCAL_SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
 
 
 class CannotLook(Exception):
@@ -134,7 +133,7 @@ def read_compose_version() -> str | None:
 
 def read_units() -> dict[str, str | None]:
     """systemd's view of the engine this process would talk to; nothing is known of an engine elsewhere."""
-    if os.environ.get("DOCKER_HOST", "") not in _LOCAL_SOCKETS:
+    if not _engine_process.is_local():
         return {"docker": None, "socket": None}
     answer = run(_compose_host.UNITS_QUESTION, 5.0)
     return _compose_host.unit_states(answer.out.decode("utf-8", "replace"))
@@ -145,6 +144,9 @@ def read_daemon(timeout: float) -> Daemon:
     units = read_units()
     if _compose_host.would_be_awakened(units):
         return Daemon("stopped", f"docker.service is {units['docker']} (asking the socket would start it)", units=units)
+    halted = _engine_process.halted()
+    if halted is not None:
+        return Daemon("not_responding", f"dockerd (pid {halted}) is halted by a signal (state T)", units=units)
     answer = run(["docker", "info", "--format", _INFO], timeout)
     if answer.timed_out:
         # A host that is only busy gets a second chance: a hanging daemon is escalated, not mended.
