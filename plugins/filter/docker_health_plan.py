@@ -55,6 +55,19 @@ options:
     type: list
     elements: str
     default: []
+  wallets:
+    description: The wallet RPCs, each with its C(service) and, where it is not the container's address, its C(url).
+    type: list
+    elements: dict
+    default: []
+  wallet_port:
+    description: Port of the wallet RPCs on the Compose network.
+    type: int
+    default: 18082
+  daemon_service:
+    description: The service of the Monero daemon. Empty where there is none.
+    type: str
+    default: ''
   confirm:
     description: Confirmations as a list or with commas, such as V(unpause:server).
     type: raw
@@ -117,6 +130,9 @@ def docker_health_plan(
     log_minimum_bytes: int = 50 * 1024 * 1024,
     release_dir: str = "",
     careful_services: list[str] | None = None,
+    wallets: list[dict[str, Any]] | None = None,
+    wallet_port: int = 18082,
+    daemon_service: str = "",
     confirm: str | list[str] | None = None,
     tried: list[str] | None = None,
     acted_at: float | None = None,
@@ -137,6 +153,9 @@ def docker_health_plan(
         log_minimum_bytes=int(log_minimum_bytes),
         release_dir=release_dir,
         careful=frozenset(careful_services or []),
+        wallets=tuple(dict(one) for one in wallets or []),
+        wallet_port=int(wallet_port),
+        daemon_service=daemon_service,
         confirm=frozenset(one.strip() for one in given),
         tried=_diagnosis.tried_from(list(tried or [])),
         patience_over=patience_over,
