@@ -110,6 +110,16 @@ compose:
         - Also C(version), C(compose_version), C(root_dir), C(live_restore), C(live_containers) (how many live on while the
           daemon is stopped), and C(unit) with the states of systemd's C(docker) and C(socket).
       type: dict
+    engine:
+      description:
+        - What carries the containers; C(booted_at), when the host came up.
+        - C(process) of a daemon that does not answer, with its C(pid), its C(state) in /proc (V(T) is halted by a signal), C(started) and
+          the C(result) that systemd knows of it.
+        - C(living), the containers whose main process is alive by the engine's own files, while the daemon does not answer or its firewall
+          rules are gone; each with C(service), C(project), C(container_id), C(name), C(pid), C(address), C(user), C(stop_timeout) and C(paused).
+        - C(interrupted_stop) with the number C(of) containers that an interrupted M(monero_marketplace.incident.container_stop) was to end.
+        - C(firewall) with what is C(missing) of the rules that Docker makes; null where it makes none, or they cannot be read.
+      type: dict
     disk:
       description:
         - One entry for the engine's folder (C(purpose=engine), always the first) and for each of O(disk_paths) (C(purpose=site)).

@@ -17,7 +17,7 @@ LEASE_DIR = "/run/marketplace_incident"
 STATE_DIR = "/var/lib/marketplace_incident"
 COMPOSE_DIR = "/opt/marketplace/4.5/docker"
 
-# Runs on the host. Asks no daemon that is stopped: a socket would start it.
+# Runs on the host. Asks no daemon that is stopped: a socket would start it; and none that is halted: it would not answer.
 LOOK = r"""
 import hashlib, json, os, subprocess, sys
 out = {"files": {}, "units": {}, "containers": {}, "images": [], "stopped": []}
@@ -36,7 +36,13 @@ for top in sys.argv[1:]:
 for unit in ("docker.service", "docker.socket"):
     asked = subprocess.run(["systemctl", "is-active", unit], capture_output=True, text=True)
     out["units"][unit] = asked.stdout.strip()
-if out["units"]["docker.service"] == "active":
+def halted():
+    try:
+        with open("/run/docker.pid") as pid, open("/proc/%s/stat" % pid.read().strip()) as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+if out["units"]["docker.service"] == "active" and not halted():
     def docker(*argv):
         return subprocess.run(["docker", *argv], capture_output=True, text=True, check=True, timeout=20).stdout
     ids = docker("ps", "-aq").split()
