@@ -33,6 +33,11 @@ options:
     type: list
     elements: str
     default: []
+  done:
+    description: One sentence for each thing that was done and that no look can measure.
+    type: list
+    elements: str
+    default: []
   disk:
     description: The file systems of the last look.
     type: list
@@ -73,6 +78,7 @@ def docker_health_report(
     changes: dict[str, Any],
     kept: list[dict[str, Any]] | None = None,
     problems: list[str] | None = None,
+    done: list[str] | None = None,
     disk: list[dict[str, Any]] | None = None,
     disk_warning: float = 80,
     given: str = "",
@@ -83,6 +89,7 @@ def docker_health_report(
         changes,
         kept or [],
         problems or [],
+        done or [],
         disk or [],
         float(disk_warning),
         [one.strip() for one in given.split(",")],

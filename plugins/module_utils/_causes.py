@@ -38,20 +38,38 @@ HOST_CAUSES = (
         drill="",
     ),
     Cause(
+        "docker-killed",
+        _causes_engine.docker_killed,
+        means="the Docker daemon is gone, and containers live on without it",
+        evidence="the result of docker.service, and the engine's own files against /proc; the socket is not asked, that would start the daemon",
+        answer="with a confirmation: each wallet is stored, then each container is ended by pid, those that need others first, then "
+        "Docker is started; nothing is killed, and what does not end in its time is left to a person",
+        drill="outage-docker-killed",
+    ),
+    Cause(
         "docker-stopped",
         _causes_engine.docker_stopped,
-        means="the Docker daemon does not run",
+        means="the Docker daemon does not run, and no container lives",
         evidence="the state of docker.service and its socket, which is not asked where that would start the daemon",
-        answer="started; where containers live on without it, only with a confirmation",
+        answer="started",
         drill="outage-docker-stopped",
     ),
     Cause(
         "docker-hung",
         _causes_engine.docker_hung,
         means="the Docker daemon runs but does not answer",
-        evidence="no answer to `docker info` within its time-out, twice",
-        answer="left to a person: a restart would stop every container",
-        drill="",
+        evidence="its state T in /proc, seen twice; else no answer to `docker info` within its time-out, twice",
+        answer="one that a signal has halted gets SIGCONT, once; any other is left to a person: a restart would stop every container",
+        drill="outage-docker-hung",
+    ),
+    Cause(
+        "firewall-flushed",
+        _causes_engine.firewall_flushed,
+        means="the firewall rules that Docker made are gone, so published ports can be dead from outside",
+        evidence="the chains of nat and filter, looked at twice",
+        answer="with a confirmation: each wallet is stored, then each container is stopped, those that need others first, then Docker is "
+        "restarted and the services are started",
+        drill="outage-firewall-flushed",
     ),
 )
 
@@ -125,6 +143,14 @@ SERVICE_CAUSES = (
         answer="started",
         drill="",
         page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "host-rebooted",
+        _causes_engine.host_rebooted,
+        means="a service went down with the host and was not to come back by itself",
+        evidence="the start of process 1, when the container ended, and its restart policy",
+        answer="started; the policy is left as it is",
+        drill="outage-host-rebooted",
     ),
     Cause(
         "exited",

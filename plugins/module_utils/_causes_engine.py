@@ -3,38 +3,132 @@
 
 # Private to this collection.
 
-"""Causes below every container: the Docker daemon."""
+"""Causes below every container: the Docker daemon, its firewall rules, the boot of the host."""
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Any, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import clock_time, epoch
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import View, endpoint_words, is_good
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+
+# A wallet stores itself at its end; monerod's database is written lazily, and a kill can cost the chain.
+WALLET_SECONDS = 60
+DAEMON_SECONDS = 300
+# A host goes down and comes up again within this; what had ended before did so for another reason.
+SHUTDOWN_SECONDS = 900.0
+# After a boot without a shutdown the daemon notes its own start as the end of what had been running.
+NOTED_LATE_SECONDS = 300.0
+UNKNOWN_END = 255
+
+_CLEANLY = (
+    "first every wallet is stored, then they are stopped one after another, those that need others first; "
+    "a signing round may be open, and only the application knows"
+)
+
+
+def docker_killed(view: View) -> Iterator[Finding]:
+    """The daemon is gone and its containers are not. Unless live-restore was on, it ends every one of them when it starts."""
+    alive = view.living
+    count = _count(view)
+    if view.daemon["state"] != "stopped" or not count:
+        return
+    process = view.engine.get("process") or {}
+    how = "was killed" if process.get("result") == "signal" else "is not running"
+    found = Finding(None, f"Docker {how}, and {count} containers live on without it")
+    result = f", result {process['result']}" if process.get("result") else ""
+    found.evidence.append(f"docker.service is {view.daemon['unit'].get('docker') or 'unknown'}{result}")
+    if alive:
+        found.evidence.append(f"alive: {listed([one['service'] or one['name'] for one in alive], len(view.services))}")
+    found.evidence += _endpoints(view)
+    _leave_cleanly(view, found, "start_docker", f"starting Docker ends them all: {_CLEANLY}")
+    yield found
+
+
+def firewall_flushed(view: View) -> Iterator[Finding]:
+    missing = (view.engine.get("firewall") or {}).get("missing")
+    if view.daemon["state"] != "running" or not missing:
+        return
+    found = Finding(
+        None,
+        "Docker's firewall rules were flushed: published ports can be dead from outside, though they answer on the host",
+        evidence=[*missing, *_endpoints(view)],
+    )
+    if view.tried_on_host("restart_docker"):
+        found.escalate = (
+            "Docker was restarted in this run and its firewall rules are missing again: what loads the host's own rules? "
+            "`iptables -t nat -S` shows what is there, `journalctl -b -u nftables -u firewalld -u ufw` who wrote it."
+        )
+    elif not _count(view):
+        found.do, found.reason = "restart_docker", "nothing runs that it could end"
+    else:
+        _leave_cleanly(
+            view, found, "restart_docker", f"only a restart of Docker writes them anew, and it ends all containers: {_CLEANLY}"
+        )
+    yield found
+
+
+def _leave_cleanly(view: View, found: Finding, step: str, reason: str) -> None:
+    """Store, stop, and only then let the daemon start: each in its turn, and only with the number of containers confirmed."""
+    ours = [one for one in view.living if one["project"] == view.project]
+    found.reason = reason
+    if view.tried_on_host(step):
+        found.escalate = "This was tried in this run and containers live on: `journalctl -u docker -n 50` on the host says why."
+    elif view.tried_on_host("stop_cleanly"):
+        if ours:
+            found.escalate = f"Not everything could be left cleanly, so Docker was not touched: {_named(ours)} still at work."
+        else:
+            found.do = step
+            found.reason = "what it would end was stopped cleanly"
+    else:
+        found.confirm = f"{step}:{_count(view)}-containers"
+        if found.confirm in view.site.confirm:
+            found.do = "stop_cleanly" if ours else step
+            found.details = _details(view, ours)
+
+
+def _count(view: View) -> int:
+    """How many containers are meant: also those that an interrupted clean stop has ended already, so that a confirmation stays good."""
+    begun = (view.engine.get("interrupted_stop") or {}).get("of") or 0
+    alive = len(view.living) or view.daemon.get("live_containers") or 0
+    return max(alive, begun) if alive else 0
+
+
+def _named(alive: list[dict[str, Any]]) -> str:
+    return listed([f"{one['service'] or one['name']} (pid {one['pid']})" for one in alive])
+
+
+def _details(view: View, ours: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the clean stop has to know: where each wallet is, who ends after whom, and how long each may take."""
+    address = {one["service"]: one["address"] or "127.0.0.1" for one in ours}
+    wallets = [one for one in view.site.wallets if one["service"] in address]
+    timeouts = {one["service"]: WALLET_SECONDS for one in wallets}
+    if view.site.daemon_service in address:
+        timeouts[view.site.daemon_service] = DAEMON_SECONDS
+    return {
+        "wallets": [
+            {
+                "name": one["service"],
+                "url": one.get("url") or f"http://{address[one['service']]}:{view.site.wallet_port}",
+            }
+            for one in wallets
+        ],
+        "order": view.dependents_first(sorted(address)),
+        "timeouts": timeouts,
+    }
 
 
 def docker_stopped(view: View) -> Iterator[Finding]:
-    if view.daemon["state"] != "stopped":
+    if view.daemon["state"] != "stopped" or _count(view):
         return
     found = Finding(None, f"Docker is not running: {view.daemon['detail']}", evidence=_endpoints(view))
     if view.tried_on_host("start_docker"):
         found.escalate = "Docker was started in this run and is down again: `journalctl -u docker -n 50` on the host says why."
-        yield found
-        return
-    living = view.daemon.get("live_containers")
-    if living:
-        # Unless live-restore was on, the daemon ends every survivor when it starts: wallets and database in mid-write.
-        found.sentence += f", but {living} containers live on without it"
-        found.confirm = f"start_docker:{living}-containers"
-        found.reason = (
-            "starting Docker stops them all: end server, wallets and monerod cleanly by pid first, see docs/outage.md"
-        )
-        if found.confirm not in view.site.confirm:
-            yield found
-            return
     else:
+        found.do = "start_docker"
         found.reason = "without the daemon no container can run"
-    found.do = "start_docker"
     yield found
 
 
@@ -43,16 +137,47 @@ def docker_hung(view: View) -> Iterator[Finding]:
         return
     units = view.daemon["unit"]
     found = Finding(None, f"Docker does not answer: {view.daemon['detail']}", evidence=_endpoints(view))
-    if units.get("docker") in ("activating", "reloading", "deactivating") and not view.site.patience_over:
+    process = view.engine.get("process") or {}
+    serving = [one for one in view.endpoints.values() if is_good(one)]
+    alive = "the site still answers, and " if serving else ""
+    if process.get("state") == "T" and not view.tried_on_host("resume_docker"):
+        found.do = "resume_docker"
+        found.details = {"pid": process["pid"]}
+        found.reason = f"{alive}no container is touched by it"
+    elif units.get("docker") in ("activating", "reloading", "deactivating") and not view.site.patience_over:
         found.wait_for = f"docker.service, which is {units['docker']}"
     else:
-        serving = [one for one in view.endpoints.values() if is_good(one)]
-        alive = "the site still answers, and " if serving else ""
+        again = "It was told to go on (SIGCONT) in this run and hangs again. " if process.get("state") == "T" else ""
         found.escalate = (
-            f"A Docker daemon that hangs is not restarted by itself: {alive}a restart would stop every container, wallets and database included. "
-            "Look at `journalctl -u docker -n 100` and `systemctl status docker`."
+            f"{again}A Docker daemon that hangs is not restarted by itself: {alive}a restart would stop every container, wallets and "
+            "database included. Look at `journalctl -u docker -n 100` and `systemctl status docker`."
         )
     yield found
+
+
+def host_rebooted(view: View, service: dict[str, Any]) -> Finding | None:
+    """It went down with the host and was not to come back by itself."""
+    boot, finished = epoch(view.engine.get("booted_at")), epoch(service["finished_at"])
+    if service["state"] not in ("exited", "dead") or service["job"] or boot is None or finished is None:
+        return None
+    if service["restart_policy"] not in ("no", "", "on-failure"):
+        return None
+    with_the_host = boot - SHUTDOWN_SECONDS <= finished <= boot
+    noted_late = service["exit_code"] == UNKNOWN_END and boot < finished <= boot + NOTED_LATE_SECONDS
+    started = epoch(service["started_at"])
+    if not (with_the_host or noted_late) or (started is not None and started > boot):
+        return None
+    name, policy = service["name"], service["restart_policy"] or "no"
+    found = Finding(
+        name,
+        f"the host was rebooted at {clock_time(boot)}; {name} did not come back (restart policy {policy})",
+        do="start",
+        reason="it is not running",
+        details={"boot": clock_time(boot), "policy": policy},
+        log=service["log"],
+    )
+    found.exit_code = service["exit_code"]
+    return found
 
 
 def _endpoints(view: View) -> list[str]:

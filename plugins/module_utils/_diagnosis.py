@@ -67,6 +67,7 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
         "settled": view.daemon["state"] == "running"
         and not by_service
         and not steps
+        and not any(one.is_hopeless for one in findings)
         and all(is_good(one) for one in view.endpoints.values()),
         "decided": bool(steps) or not waiting or site.patience_over,
     }
@@ -79,16 +80,21 @@ def _named(finding: Finding, cause: str) -> Finding:
 
 def _together(findings: list[Finding], total: int) -> list[Finding]:
     """What happened to many services at once is one cause: a stack taken down, a host that was switched off."""
-    words = {"container-missing": "{who} have no container", "exited": "{who} are not running (exit status {codes})"}
+    words = {
+        "container-missing": "{who} have no container",
+        "exited": "{who} are not running (exit status {codes})",
+        "host-rebooted": "the host was rebooted at {boot}; {who} did not come back (restart policy {policy})",
+    }
+    least = {"host-rebooted": 2}
     told: list[Finding] = []
     for one in findings:
         alike = [other for other in findings if other.cause == one.cause and other.do == one.do]
-        if one.cause not in words or len(alike) < MANY:
+        if one.cause not in words or len(alike) < least.get(one.cause, MANY):
             told.append(one)
         elif one is alike[0]:
             who = listed([str(other.service) for other in alike], total)
             codes = ", ".join(sorted({str(other.exit_code) for other in alike}))
-            told.append(_named(Finding(None, words[one.cause].format(who=who, codes=codes)), one.cause))
+            told.append(_named(Finding(None, words[one.cause].format(who=who, codes=codes, **one.details)), one.cause))
     return told
 
 

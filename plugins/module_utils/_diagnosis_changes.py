@@ -23,14 +23,17 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The difference between two looks, as lists of services and as sentences."""
     found: dict[str, list[str]] = {word: [] for word in (*_WORDS, "lost", "untouched_services")}
     earlier = {one["name"]: one for one in before["services"]}
-    started_docker = before["daemon"]["state"] != "running" and after["daemon"]["state"] == "running"
+    answers_again = before["daemon"]["state"] != "running" and after["daemon"]["state"] == "running"
+    # A halted daemon is the same process as before.
+    halted = ((before.get("engine") or {}).get("process") or {}).get("state") == "T"
+    started_docker = answers_again and not halted
     # In the order in which they came up, which is that of what was done.
     for service in sorted(after["services"], key=lambda one: epoch(one["started_at"]) or 0.0):
         word = _change(earlier.get(service["name"]), service, before["clock"])
         if word is not None:
             found[word].append(service["name"])
     freed = _freed(before, after)
-    did = ["started Docker"] if started_docker else []
+    did = ["started Docker"] if started_docker else ["let the Docker daemon go on"] if answers_again else []
     did += [f"freed {human_bytes(freed)} on {after['disk'][0]['path']}"] if freed else []
     total = len(after["services"])
     did += [f"{word} {listed(found[word], total)}" for word in _WORDS if found[word]]

@@ -27,6 +27,9 @@ class Site:
     release_dir: str = ""
     # Wallets and the Monero daemon: what a restart interrupts there is money, not a request.
     careful: frozenset[str] = frozenset()
+    wallets: tuple[dict[str, Any], ...] = ()
+    wallet_port: int = 18082
+    daemon_service: str = ""
     confirm: frozenset[str] = frozenset()
     tried: frozenset[tuple[str, str]] = frozenset()
     patience_over: bool = False
@@ -40,6 +43,9 @@ class View:
         self.site = site
         self.clock: float = compose["clock"]
         self.daemon: dict[str, Any] = compose["daemon"]
+        self.engine: dict[str, Any] = compose.get("engine") or {}
+        self.living: list[dict[str, Any]] = self.engine.get("living") or []
+        self.project: str = (compose.get("project") or {}).get("name") or ""
         self.disk: list[dict[str, Any]] = compose["disk"]
         self.reclaimable: dict[str, Any] = compose.get("reclaimable") or {}
         self.services: dict[str, dict[str, Any]] = {one["name"]: one for one in compose["services"]}
@@ -86,6 +92,19 @@ class View:
                 found.add(need)
                 waiting.extend(self._needs[need])
         return found
+
+    def dependents_first(self, names: list[str]) -> list[list[str]]:
+        """Groups in which services may end: each after all that need it."""
+        groups, left = (
+            [],
+            [name for name in self.order if name in names] + [name for name in names if name not in self.services],
+        )
+        while left:
+            needed = {need for name in left if name in self.services for need in self._reached_from(name)}
+            group = [name for name in left if name not in needed] or left  # a circle ends at once
+            groups.append(sorted(group))
+            left = [name for name in left if name not in group]
+        return groups
 
     def endpoint_of(self, name: str) -> dict[str, Any] | None:
         """The endpoint that shows whether a service serves."""

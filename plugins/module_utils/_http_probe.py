@@ -140,6 +140,9 @@ def _classify(silence: OSError | http.client.HTTPException) -> tuple[str, str]:
     if isinstance(silence, ssl.SSLCertVerificationError):
         return "tls", clean_line(silence.verify_message or detail, 200)
     kinds: tuple[tuple[type[BaseException], str], ...] = (
+        # Nobody behind it is no word about a certificate: a proxy of the engine accepts before its container listens.
+        (ssl.SSLZeroReturnError, "closed"),
+        (ssl.SSLEOFError, "closed"),
         (ssl.SSLError, "tls"),
         (socket.timeout, "timeout"),
         (ConnectionRefusedError, "refused"),

@@ -24,7 +24,13 @@ SECOND_ASKING_AFTER = 1.0
 
 def look(daemon_state: str, root: str, state_dir: str, timeout: float) -> dict[str, Any]:
     """Cheap while the daemon answers: the boot, and two questions to the firewall."""
-    found: dict[str, Any] = {"booted_at": _booted_at(), "process": None, "living": None, "interrupted_stop": None, "firewall": None}
+    found: dict[str, Any] = {
+        "booted_at": _booted_at(),
+        "process": None,
+        "living": None,
+        "interrupted_stop": None,
+        "firewall": None,
+    }
     if not _engine_process.is_local():
         return found
     if daemon_state == "running":

@@ -20,6 +20,9 @@ class Step:
 # In this order: what lies below comes first, and what is gentlest comes before what costs a service its connections.
 STEPS = (
     Step("free_disk", "free disk space", on_services=False),
+    Step("resume_docker", "let the Docker daemon go on (SIGCONT)", on_services=False),
+    Step("stop_cleanly", "store every wallet, then stop the containers one after another, then look again", on_services=False),
+    Step("restart_docker", "restart Docker, then look again", on_services=False),
     Step("start_docker", "start Docker, then look again", on_services=False),
     Step("unpause", "unpause {services}"),
     Step("resume", "let {services} go on (SIGCONT)"),

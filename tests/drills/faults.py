@@ -7,6 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NOBODY: frozenset[str] = frozenset()
+EVERYBODY = frozenset(
+    {
+        "server", "nginx", "database", "monerod", "monero-wallet-rpc-buyer", "monero-wallet-rpc-vendor", "monero-wallet-rpc-arbiter",
+        "prometheus", "alertmanager", "blackbox-exporter", "node-exporter",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,27 @@ class Fault:
 FAULTS = (
     Fault("containers-exited", pool="main", cause=("server", "nginx", "137")),
     Fault("stack-down", pool="always", cause=("server",)),
-    Fault("docker-stopped", pool="always", cause=("Docker",)),
+    Fault("docker-stopped", pool="always", cause=("Docker",), harms=EVERYBODY),
+    Fault(
+        "docker-killed",
+        pool="always",
+        cause=("Docker was killed", "11 containers live on", "signing round"),
+        confirm="start_docker:11-containers",
+        harms=EVERYBODY,
+    ),
+    Fault("docker-hung", cause=("Docker does not answer", "halted by a signal"), harms=NOBODY),
+    Fault(
+        "firewall-flushed",
+        pool="always",
+        cause=("firewall rules", "signing round"),
+        confirm="restart_docker:11-containers",
+        harms=EVERYBODY,
+    ),
+    Fault(
+        "host-rebooted",
+        cause=("the host was rebooted at", "server and nginx", "restart policy no"),
+        harms=frozenset({"server", "nginx"}),
+    ),
     Fault("unhealthy", cause=("server", "503")),
     Fault("hung", cause=("server",)),
     Fault("disk-full", pool="always", cause=("/var/lib/docker",), harms=NOBODY),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import Any
 
@@ -98,6 +99,20 @@ def test_tls_that_is_none(site: Any) -> None:
     answer = get(site.url.replace("http:", "https:"), 1)
     assert answer.error in ("tls", "timeout", "reset", "closed")
     assert answer.status is None
+
+
+@pytest.mark.parametrize("behaviour", [lambda _plug: None, lambda plug: plug.recv(9)])
+def test_a_door_with_nobody_behind_says_nothing_of_a_certificate(site: Any, behaviour: Any) -> None:
+    """As the engine's proxy does while its container comes up: it accepts, and closes at once."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def close_at_once() -> None:
+            plug, _address = door.accept()
+            with plug:
+                behaviour(plug)
+
+        threading.Thread(target=close_at_once, daemon=True).start()
+        assert get(f"https://127.0.0.1:{door.getsockname()[1]}/", 2).error in ("closed", "reset")
 
 
 def test_a_large_body_is_cut(site: Any) -> None:
