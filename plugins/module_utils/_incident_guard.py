@@ -183,12 +183,14 @@ def check(places: Places, request: Request, write: bool = True) -> dict[str, Any
         holds = host.read_holds(places)
         lease = host.read_lease(places)
         attempts = host.counted(host.read_attempts(places), request.action, request.attempts_window, request.attempts)
-        refused = token_refusal(request, lease) or hold_refusal(request, holds)
+        latest = host.read_token(places)
+        refused = token_refusal(request, lease, latest) or hold_refusal(request, holds)
         if refused is None and lease is not None and write:
             _remember(places, request)
             lease = _written(places, request, lease["token"], lease)
     token = None if refused else str(request.token)
-    return answer(attempts, holds, lease=lease, token=token, refusal=refused)
+    superseded = request.token.isdigit() and latest > int(request.token)
+    return answer(attempts, holds, lease=lease, token=token, refusal=refused, superseded=superseded)
 
 
 def _remember(places: Places, request: Request) -> None:

@@ -63,6 +63,11 @@ def _reasoned(request: Request) -> str:
     return reason
 
 
+def _playbook(name: str) -> str:
+    """A playbook by its own name, whether it was given so or as the file that is run."""
+    return os.path.basename(clean(name.strip())).removesuffix(".yml")
+
+
 def answer(places: Places, hold: dict[str, Any] | None, changed: bool, once: str) -> dict[str, Any]:
     return {
         "granted": True, "token": None, "lease": host.read_lease(places), "attempts": {}, "refusal": None,
@@ -74,7 +79,7 @@ def place(places: Places, request: Request, write: bool = True) -> dict[str, Any
     """Hold the host; a hold of this name that says the same is left as it is."""
     _named(request)
     reason = _reasoned(request)
-    wanted = [clean(name) for name in request.hold_playbooks]
+    wanted = [name for name in map(_playbook, request.hold_playbooks) if name]
     with ExitStack() as stack:
         _prepare(places, stack, write)
         there = next((hold for hold in host.read_holds(places) if hold["name"] == request.hold_name), None)

@@ -151,9 +151,11 @@ def orphan_refusal(request: Request, left: dict[str, Any]) -> dict[str, str]:
     )
 
 
-def token_refusal(request: Request, lease: dict[str, Any] | None) -> dict[str, str] | None:
+def token_refusal(request: Request, lease: dict[str, Any] | None, latest: int = 0) -> dict[str, str] | None:
     """Why the token of this run no longer counts."""
-    if lease is None:
+    if lease is None and request.token.isdigit() and latest > int(request.token):
+        why = f"another run has acted here since, and is done (token {latest}, ours is {request.token})"
+    elif lease is None:
         why = "the host has no lease any more (released, or the host was restarted)"
     elif str(lease["token"]) != str(request.token) or lease["run_id"] != request.run_id:
         why = f"{owner(lease)} took the lease at {lease['since']} (token {lease['token']}, ours is {request.token or 'none'})"

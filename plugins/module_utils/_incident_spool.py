@@ -87,17 +87,19 @@ def _refused(item: Any) -> str | None:
 
 
 def _delivered(desk_dir: str) -> tuple[set[str], dict[tuple[str, str], str]]:
-    """The hashes of everything that was ever delivered, and the folder that a host's spooled record went to."""
-    hashes: set[str] = set()
+    """The names and hashes of what the desk has, and the folder that a host's spooled record went to."""
+    known: set[str] = set()
     places: dict[tuple[str, str], str] = {}
     for name, folder in desk.folders(desk_dir):
         recorder.settle(folder, name)
         for entry in desk.read_timeline(folder, name).entries:
             origin = entry.get("origin")
+            # By its name too: a desk may have taken an entry and died before it could say so.
+            known.add(str(entry.get("once") or ""))
             if isinstance(origin, dict):
-                hashes.add(str(origin.get("hash")))
+                known.add(str(origin.get("hash")))
                 places[(str(entry.get("host")), str(origin.get("record")))] = folder
-    return hashes, places
+    return known - {""}, places
 
 
 def _target(desk_dir: str, said: recorder.Said, record: str, folder: str | None) -> tuple[str, dict[str, Any]]:
@@ -140,7 +142,7 @@ def deliver(desk_dir: str, items: Iterable[Any], monitoring_seconds: float = 360
                 problems += [clean(f"{refused}: it stays there")] if refused else []
                 continue
             entry = item["entry"]
-            if entry["hash"] not in known:
+            if entry["hash"] not in known and entry.get("once") not in known:
                 folder = _write(desk_dir, item, places.get((entry["host"], record)), monitoring_seconds)
                 places[(entry["host"], record)] = folder
                 known.add(entry["hash"])

@@ -261,6 +261,10 @@ attempts:
   description: How often this action was tried, with C(count), C(limit), C(window) in seconds and C(next_free) in UTC.
   returned: success
   type: dict
+superseded:
+  description: Whether another run was given a lease since this one's.
+  returned: O(state=checked)
+  type: bool
 hold:
   description:
     - The hold that was placed, found in place, or lifted (then with C(released_by), C(released_at) and C(released_reason)).

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,12 @@ from lab.instance import Lab
 from lab.places import labs
 
 HEAL_SECONDS = 90.0
+
+# Where else a run may put something for a moment, and what such a thing looks like.
+SCRATCH = ("/run/marketplace", "/root/.ansible/tmp", "/home/deploy/.ansible/tmp")
+SCRAP = re.compile(
+    r"/(\.(?!lock$)|tmp)[^/]*$|(\.tmp|\.part|\.partial|\.new|~)$|/log_archive\.json$|/ansible-tmp-[^/]*$|/\.cleared-"
+)
 SCRIPT = PROJECT / "script" / "lab"
 
 
@@ -92,10 +99,15 @@ class DrillLab:
         changes = [line for line in difference(before, self.look(), volatile) if desk_too or not line.startswith("desk:")]
         assert not changes, "the run changed what it should leave alone:\n" + "\n".join(changes)
 
-    def assert_tidy(self) -> None:
-        """No lease, no lock that is held, no half-written file where the tool keeps its state."""
-        found = self.lab.run(["find", LEASE_DIR, STATE_DIR, "-type", "f"]).stdout.split()
+    def assert_tidy(self, paused: frozenset[str] = frozenset()) -> None:
+        """No lease, no pause but those that were there, no half-written file, no silence, nobody's module at work."""
+        found = self.lab.run(["find", LEASE_DIR, STATE_DIR, *SCRATCH, "-mindepth", "1"]).stdout.splitlines()
         leases = [path for path in found if path.endswith("lease.json")]
         assert not leases, f"the run left its lease: {leases}"
-        scraps = [path for path in found if re.search(r"/(\.|tmp)[^/]*$|(\.tmp|\.part|\.new|~)$", path)]
+        scraps = [path for path in found if SCRAP.search(path)]
         assert not scraps, f"the run left scraps: {scraps}"
+        left = {name for name, one in self.look().containers.items() if one.paused} - paused
+        assert not left, f"the run left paused: {sorted(left)}"
+        status, silences = self.lab.get("alertmanager", "/api/v2/silences?filter=")
+        active = [one for one in json.loads(silences) if one["status"]["state"] != "expired"] if status == 200 else []
+        assert not active, f"the run left silences: {active}"

@@ -1,12 +1,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that is killed while it acts, at a moment drawn from the seed."""
+"""A run that is cut off while it acts, at a moment drawn from the seed: its controller is killed, or the host reboots."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drills.observe import timeline
@@ -18,6 +18,15 @@ ORPHAN = "[B]ECOME-SUCCESS"
 
 # Not beyond the start of the verification, ten seconds long: those moments are all alike.
 ACTING_SECONDS = 6.0
+
+# In how many drills of a full session the host reboots at that moment.
+REBOOTS = 5
+
+
+def rebooted(seed: int, names: Iterable[str]) -> frozenset[str]:
+    """The drills whose host reboots, chosen by the seed."""
+    candidates = sorted(names)
+    return frozenset(random.Random(f"{seed} reboots").sample(candidates, min(REBOOTS, len(candidates))))
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Interruption:
     intent: bool
     outcome: bool
     orphan: bool
+    reboot: bool = False
 
     @property
     def open_ended(self) -> bool:
@@ -39,9 +49,10 @@ class Interruption:
 
     def __str__(self) -> str:
         how = "every process" if self.tree else "process group"
+        ended = f"killed at {self.moment:.2f} s ({how})" if self.killed else f"ended by itself at {self.moment:.2f} s"
         left = [word for word, there in (("intent", self.intent), ("outcome", self.outcome)) if there]
         return (
-            f"{self.drill}: {'killed' if self.killed else 'ended by itself'} at {self.moment:.2f} s ({how}), "
+            f"{self.drill}: {ended}{', the host rebooted' if self.reboot else ''}, "
             f"left {' and '.join(left) or 'no entry'}{', a module still running' if self.orphan else ''}"
         )
 
@@ -54,8 +65,12 @@ def interrupt(
     playbook: str,
     arguments: Sequence[str],
     acts: bool,
+    reboot: bool = False,
 ) -> tuple[Interruption, Run]:
-    """Start the playbook and kill it: after its intent where it acts, else at any time after its start."""
+    """Start the playbook and cut it off: after its intent where it acts, else at any time after its start.
+
+    A rebooted host takes the run's module with it; the controller dies too, or lives to see that nobody answers.
+    """
     desk = lab.desk
     known = len(timeline(desk))
     moment = chance.uniform(0.0, ACTING_SECONDS)
@@ -66,11 +81,15 @@ def interrupt(
     deadline = time.monotonic() + moment
     while process.running and time.monotonic() < deadline:
         time.sleep(0.01)
-    killed = process.running
-    run = process.kill(tree) if killed else process.finish()
+    killed = process.running and not (reboot and chance.random() < 0.5)
+    run = process.kill(tree) if killed and not reboot else None
+    if reboot:
+        lab.reboot()
+    if run is None:
+        run = process.kill(tree) if killed and process.running else process.finish()
     orphan = lab.run(["pgrep", "-f", ORPHAN]).returncode == 0
     events = {entry["event"] for entry in timeline(desk)[known:]}
     return (
-        Interruption(drill, moment, tree, killed, "intent" in events, "outcome" in events, orphan),
+        Interruption(drill, moment, tree, killed, "intent" in events, "outcome" in events, orphan, reboot),
         run,
     )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -217,6 +218,19 @@ class RunningPlaybook:
                 continue
         self._process.wait()
         return self._collect()
+
+    def freeze(self) -> None:
+        """SIGSTOP to every process of it, as a laptop's lid does."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on as if no time had passed."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in [self._process.pid, *_descendants(self._process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _collect(self) -> Run:
         lines = self._record.read_text(encoding="utf-8").splitlines() if self._record.exists() else []

@@ -10,13 +10,17 @@ import pytest
 
 from drills.faults import FAULTS, Fault
 from drills.fixture import DrillLab
-from drills.interruption import Interruption, interrupt
+from drills.interruption import REBOOTS, Interruption, interrupt, rebooted
 from drills.ledger import Ledger
 from drills.observe import Snapshot
 from drills.playbook import Run
 
 # Kills in a session from which on their moments are judged.
 ENOUGH = 4
+
+
+# A reboot heals some faults by itself, which is fine; but a confirmation would then match nothing.
+REBOOTABLE = [fault.name for fault in FAULTS if fault.mends and not fault.confirm]
 
 
 def as_drills() -> list[object]:
@@ -27,7 +31,9 @@ def as_drills() -> list[object]:
 
 
 @pytest.mark.parametrize("fault", as_drills())
-def test_outage(fault: Fault, drill: DrillLab, chance: random.Random, interruptions: list[Interruption]) -> None:
+def test_outage(
+    fault: Fault, drill: DrillLab, chance: random.Random, interruptions: list[Interruption], request: pytest.FixtureRequest
+) -> None:
     ledger = Ledger(drill.lab)
     healthy = drill.look()
     drill.break_(fault.name)
@@ -39,9 +45,15 @@ def test_outage(fault: Fault, drill: DrillLab, chance: random.Random, interrupti
         unconfirmed_run_asks(fault, drill)
         arguments = ("-e", f"confirm={fault.confirm}")
 
-    interruption, _ = interrupt(drill.lab, drill.controller, chance, fault.name, "outage", arguments, acts=fault.mends)
+    reboot = fault.name in rebooted(request.config.getoption("--drill-seed"), REBOOTABLE)
+    interruption, _ = interrupt(
+        drill.lab, drill.controller, chance, fault.name, "outage", arguments, acts=fault.mends, reboot=reboot
+    )
     interruptions.append(interruption)
     print(interruption)
+    if reboot:
+        # Whatever the reboot itself stopped and started is not the playbook's doing.
+        broken = drill.look()
 
     final = drill.run("outage", *arguments, callback="monero_marketplace.incident.oncall")
     if fault.mends:
@@ -128,3 +140,5 @@ def test_interruptions_meant_something(interruptions: list[Interruption]) -> Non
     said = "\n".join(map(str, interruptions))
     assert sum(one.open_ended for one in interruptions) * 2 >= len(interruptions), said
     assert any(one.orphan for one in interruptions), f"no kill left a module running on the host:\n{said}"
+    if {one.drill for one in interruptions} >= set(REBOOTABLE):
+        assert sum(one.reboot for one in interruptions) >= min(REBOOTS, len(REBOOTABLE)), said

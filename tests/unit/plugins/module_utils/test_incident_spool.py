@@ -92,6 +92,16 @@ def test_a_second_delivery_adds_nothing(desk_dir, spool_dir):
     assert len(lines(desk_dir, name)) == 1
 
 
+def test_what_the_desk_took_without_being_heard_is_not_written_twice(desk_dir, spool_dir):
+    named = replace(INTENT, once="run-1 market-1 7 intent")
+    name = record(desk_dir, named)["incident"]
+    record(spool_dir, named)
+    record(spool_dir, OUTCOME)
+    found = move(spool_dir, desk_dir)
+    assert (found["added"], len(found["cleared"])) == (1, 1)
+    assert [entry["event"] for entry in lines(desk_dir, name)] == ["intent", "outcome"]
+
+
 def test_an_old_record_stays_together_and_is_known_when_its_incident_is_over(desk_dir, spool_dir, monkeypatch):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)

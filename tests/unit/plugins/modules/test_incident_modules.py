@@ -110,3 +110,76 @@ def test_a_full_disk_is_one_sentence(run, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "mkdir", full)
     failed = run(incident_record, responder="a", run_id="r", desk_dir=str(tmp_path), host="h", text="t", open=True)
     assert failed["msg"].startswith("No space is left for /srv/desk/timeline.jsonl")
+
+
+def test_a_hold_is_placed_and_lifted_and_stands_in_the_hosts_journal(run, dirs, monkeypatch):
+    journal: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda *said: journal.append(said[-1]))
+    hold = {"hold_name": "evidence", "reason": "evidence is\nbeing taken", "hold_playbooks": "outage, playbooks/rollback.yml,"}
+    assert run(incident_guard, check=True, state="held", **dirs, **WHO, **hold)["changed"]
+    assert not os.path.exists(dirs["state_dir"])
+    placed = run(incident_guard, state="held", **dirs, **WHO, **hold)
+    assert (placed["changed"], placed["hold"]["playbooks"]) == (True, ["outage", "rollback"])
+    assert placed["once"].startswith("hold evidence ")
+    assert not run(incident_guard, state="held", **dirs, **WHO, **hold)["changed"]
+    assert run(incident_guard, **dirs, **WHO)["refusal"]["kind"] == "hold"
+    lifted = run(incident_guard, state="unheld", hold_name="evidence", reason="sealed", **dirs, **WHO)
+    assert (lifted["changed"], lifted["holds"], lifted["hold"]["released_by"]) == (True, [], "alice")
+    assert journal == [
+        "hold evidence held by alice: evidence is being taken",
+        "hold evidence unheld by alice: sealed",
+    ]
+
+
+def test_a_hold_without_a_reason_is_one_sentence(run, dirs):
+    failed = run(incident_guard, state="held", hold_name="evidence", **dirs, **WHO)
+    assert failed["failed"] and "reason" in failed["msg"]
+
+
+def test_spooled_on_the_host_delivered_on_the_desk_cleared_on_the_host(run, dirs, tmp_path):
+    entry = {"host": "market-1", "playbook": "outage", "responder": "alice", "run_id": "run-1", "open": True}
+    spool, desk_dir = f"{dirs['state_dir']}/spool", str(tmp_path / "desk")
+    run(incident_record, desk_dir=spool, event="intent", text="start server", **entry)
+    waits = run(incident_info, source="host", **dirs)["spool"]
+    assert waits["count"] == 1
+    assert run(incident_record, check=True, state="delivered", desk_dir=desk_dir, entries=waits["entries"])["changed"]
+    assert not os.path.exists(desk_dir)
+    found = run(incident_record, state="delivered", desk_dir=desk_dir, entries=waits["entries"])
+    assert (found["added"], found["problems"]) == (1, [])
+    assert run(incident_record, check=True, state="cleared", desk_dir=spool, delivered=found["delivered"])["changed"]
+    assert run(incident_info, source="host", **dirs)["spool"]["count"] == 1
+    assert run(incident_record, state="cleared", desk_dir=spool, delivered=found["delivered"])["changed"]
+    assert run(incident_info, source="host", **dirs)["spool"]["count"] == 0
+    assert run(incident_info, source="desk", desk_dir=desk_dir, host="market-1")["open_incident"]["last"]["delivered"]
+
+
+def test_the_hosts_memory_reaches_the_desk(run, dirs, tmp_path, monkeypatch):
+    monkeypatch.setattr(syslog, "syslog", lambda *_said: None)
+    entry = {"desk_dir": str(tmp_path), "host": "market-1", "responder": "alice", "run_id": "run-1", "open": True}
+    written = [run(incident_record, text=text, **entry) for text in ("one", "two")][-1]
+    token = run(incident_guard, **dirs, **WHO)["token"]
+    known = {"incident": written["incident"], "head": written["head"], "entries": written["entries"]}
+    run(incident_guard, state="released", token=token, **known, **dirs, **WHO)
+    pins = run(incident_info, source="host", **dirs)["pins"]
+    assert pins[written["incident"]]["entries"] == 2
+    path = tmp_path / written["incident"] / "timeline.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    (tmp_path / written["incident"] / "incident.json").write_text(
+        json.dumps(
+            {**json.loads((path.parent / "incident.json").read_text()), "entries": 1, "head": written["entry"]["previous"]}
+        )
+    )
+    looked = {"source": "desk", "desk_dir": str(tmp_path), "host": "market-1"}
+    assert run(incident_info, **looked)["open_incident"]["intact"], "the desk alone cannot know"
+    assert run(incident_info, **looked, pins=pins)["open_incident"]["broken_at"]["entry"] == 2
+    assert run(incident_record, text="three", pins=pins, **entry)["broken_at"]["entry"] == 2
+
+
+def test_a_check_tells_of_a_run_that_came_and_went_since(run, dirs):
+    token = run(incident_guard, **dirs, **WHO)["token"]
+    assert run(incident_guard, state="checked", token=token, **dirs, **WHO)["superseded"] is False
+    bob = {**WHO, "responder": "bob", "run_id": "run-2"}
+    run(incident_guard, state="released", token=run(incident_guard, take_over=True, **dirs, **bob)["token"], **dirs, **bob)
+    found = run(incident_guard, state="checked", token=token, **dirs, **WHO)
+    assert (found["superseded"], found["refusal"]["kind"]) == (True, "token")
+    assert "another run has acted here since" in found["refusal"]["sentence"]
