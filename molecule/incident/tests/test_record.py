@@ -54,6 +54,22 @@ def test_text_stays_text(entries):
     assert "\n" not in text
 
 
+def test_a_hold_for_another_playbook_is_placed_once_and_binds_nobody_here(host, folder):
+    hold = host.file("/var/lib/marketplace_incident/holds/molecule.json")
+    assert (hold.user, hold.mode) == ("root", 0o600)
+    said = json.loads(hold.content_string)
+    assert (said["by"], said["playbooks"]) == ("molecule", ["rollback"])
+    assert "{{ 7 * 7 }}" in said["reason"] and "\x1b" not in said["reason"]
+    (log,) = sorted(folder.parent.glob("OPS-*"))
+    lines = [json.loads(line) for line in (log / "timeline.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["event"] for line in lines] == ["hold"], "it belongs to no incident: none was open"
+
+
+def test_the_host_remembers_the_record(host, folder, entries):
+    known = json.loads(host.file("/var/lib/marketplace_incident/records.json").content_string)["incidents"][folder.name]
+    assert (known["entries"], known["head"]) == (len(entries), entries[-1]["hash"])
+
+
 def test_nobody_else_can_read_the_desk(folder):
     for path in (folder.parent, folder, *folder.iterdir()):
         assert path.stat().st_mode & 0o077 == 0, path

@@ -91,6 +91,17 @@ def test_quiet_and_unknown_are_told_apart():
     assert "free (the last one" in status({}, {"lease": {**LEASE, "in_force": False}, "holds": []}, "m")
 
 
+def test_what_waits_for_the_desk_and_what_came_late_is_said():
+    late = {**INCIDENT, "last": {**INCIDENT["last"], "delivered": "D"}}
+    spool = {"count": 2, "problems": ["/x/timeline.jsonl: entry 3 was edited; what follows stays there"]}
+    lines = status({"incidents": [late], "open_incident": late}, {"lease": None, "holds": [], "spool": spool}, "m").split("\n")
+    assert "intent T (delivered D): start server" in lines[1]
+    assert lines[-2:] == [
+        "spool  2 entries wait on the host for the desk; the next run delivers them",
+        "spool  /x/timeline.jsonl: entry 3 was edited; what follows stays there",
+    ]
+
+
 def test_a_broken_timeline_is_loud():
     broken = {
         **INCIDENT,

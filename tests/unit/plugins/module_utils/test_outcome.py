@@ -37,6 +37,10 @@ ENDINGS = [
     ("verify, proven", run(playbook="verify", proof=PROVEN), "done", False),
     ("verify, failed", run(playbook="verify", proof={"verdict": "failed"}), "escalated", False),
     ("nothing was found at all", run(), "escalated", False),
+    ("a hold placed", run(playbook="hold", findings={"verb": True, "settled": True}), "done", False),
+    ("a hold to be placed, check mode", run(findings={"verb": True, "settled": False}, check=True), "planned", False),
+    ("a hold without a reason", run(playbook="hold", failure={"sentence": "a reason, please"}), "failed", False),
+    ("overtaken while asleep", run(findings=SETTLED, acted=True, refusal={"kind": "token", "sentence": "bob"}), "held", True),
 ]
 
 
