@@ -151,12 +151,6 @@ class Lab:
         except (OSError, urllib.error.URLError) as silent:
             return None, str(silent)
 
-    def reboot(self, seconds: float = 60) -> None:
-        """A machine's reboot: everything in memory is gone, the disks stay; returns when sshd greets again."""
-        self.engine.docker(["restart", "--time", "30", self.host.name])
-        if not wait_until(lambda: ssh_answers(str(self.state["address"]), self.ports["ssh"]), seconds, every=0.1):
-            raise LabError(f"sshd of {self.name} did not answer within {seconds:.0f} s after a reboot.")
-
     def serves(self) -> bool:
         """Does a customer get an answer from the health endpoint?"""
         return self.get("health", "/api/health")[0] == 200
