@@ -33,9 +33,9 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._conta
     seal,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    forget,
     private_directory,
     read_json,
-    sync_directory,
     write_json,
 )
 
@@ -68,6 +68,7 @@ def undo_leftovers(state_dir: str, timeout: float) -> list[dict[str, Any]]:
             "look with `docker ps --filter status=paused`, unpause it, then remove the file."
         ) from None
     if note is None:
+        forget(path)
         return []
     undone: list[dict[str, Any]] = []
     container = note.get("container_id")
@@ -79,7 +80,7 @@ def undo_leftovers(state_dir: str, timeout: float) -> list[dict[str, Any]]:
         # Only names that this module gives; the journal is ours, but a path from a file stays a path from a file.
         if str(draft).endswith(".partial") and os.path.isfile(str(draft)):
             os.unlink(str(draft))
-    _forget(path)
+    forget(path)
     return undone
 
 
@@ -100,11 +101,6 @@ def _docker(verb: str, container: str, timeout: float) -> None:
     answer = run(["docker", verb, container], timeout)
     if not answer.ok:
         raise NotKept(f"docker {verb} {container[:12]} failed: {sentence_from(answer.err) or 'no answer in time'}.")
-
-
-def _forget(path: str) -> None:
-    os.unlink(path)
-    sync_directory(os.path.dirname(path))
 
 
 def projected_bytes(log: str, size: int) -> int:
@@ -159,7 +155,7 @@ def archive(service: str, container: dict[str, Any], keep_dir: str, state_dir: s
             if os.path.exists(draft):
                 os.unlink(draft)
         if paused_by_us(state_dir) is None:
-            _forget(journal_path(state_dir))
+            forget(journal_path(state_dir))
     return {
         "service": service,
         "path": target,

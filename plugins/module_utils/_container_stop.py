@@ -23,9 +23,9 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import sentence_from
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._engine_files import Living
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    forget,
     private_directory,
     read_json,
-    sync_directory,
     write_json,
 )
 
@@ -76,9 +76,7 @@ class Journal:
         write_json(self.path, self._said)
 
     def end(self) -> None:
-        if os.path.exists(self.path):
-            os.unlink(self.path)
-            sync_directory(os.path.dirname(self.path))
+        forget(self.path)
 
 
 def read_note(state_dir: str) -> dict[str, Any] | None:

@@ -115,6 +115,14 @@ def write_json(path: str, value: Any) -> None:
     put_in_place(write_draft(path, value), path)
 
 
+def forget(path: str) -> None:
+    """Remove a journal whose work is done, and what a killed process had drafted of it."""
+    remove(draft_of(path))
+    if os.path.lexists(path):
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
+
+
 def read_json(path: str) -> dict[str, Any] | None:
     """The object in path, None without the file; ValueError when it is something else."""
     try:
