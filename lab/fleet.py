@@ -13,7 +13,7 @@ from lab.engine import Engine, ensure_engine, running_engine
 from lab.errors import LabError
 from lab.instance import Lab
 from lab.places import checked_name, home, labs
-from lab.progress import stage
+from lab.progress import say, stage
 from lab.shell import wait_until
 
 Given = TypeVar("Given")
@@ -25,6 +25,9 @@ HEALTHY = "healthy"
 AT_ONCE = 4
 HEALTHY_SECONDS = 240
 GIBIBYTES_EACH = 0.1
+# systemd and containerd of each host count against one limit of the whole machine, whose usual value is used up by twenty.
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_NEEDED = 1024
 PORTS = ("ssh", "http", "health")
 
 # What the inventory says of a light host: a site that differs from the handbook's in all that a site may differ in.
@@ -64,6 +67,7 @@ def up(lab: str, count: int) -> list[Lab]:
             # From here on the engine has a lab that needs it.
             for name in wanted:
                 (labs() / name).mkdir(parents=True, exist_ok=True)
+        _raise_inotify()
         with stage(f"{count} light hosts boot"):
             hosts = _each(lambda name: _host(name, lab, engine, seed), wanted)
         with stage("all services healthy"):
@@ -74,6 +78,21 @@ def up(lab: str, count: int) -> list[Lab]:
     return hosts
 
 
+def _raise_inotify() -> None:
+    """Until the next reboot of the machine; the limit only keeps a runaway program in bounds, nothing is taken up by it."""
+    found = int(INOTIFY.read_text())
+    if found >= INOTIFY_NEEDED:
+        return
+    try:
+        INOTIFY.write_text(f"{INOTIFY_NEEDED}\n")
+    except OSError as refused:
+        raise LabError(
+            f"{INOTIFY} is {found}, too few for so many hosts, and cannot be written here ({refused.strerror}): "
+            f"on the machine itself run `sysctl -w fs.inotify.max_user_instances={INOTIFY_NEEDED}`."
+        ) from refused
+    say(f"  note: fs.inotify.max_user_instances raised from {found} to {INOTIFY_NEEDED}, until this machine's next reboot")
+
+
 def _host(name: str, lab: str, engine: Engine, seed: Path) -> Lab:
     with locked(f"lab-{name}", f"another script/lab works on {name}"):
         folder = labs() / name
@@ -82,7 +101,7 @@ def _host(name: str, lab: str, engine: Engine, seed: Path) -> Lab:
             state = host.host.state()
             if state == "running":
                 return host
-            if state is not None:
+            if state == "exited":
                 light_seed.mount(folder)
                 host.host.start()
                 return host

@@ -99,6 +99,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
         self._sentences: dict[str, list[str]] = {}  # failures whose words a summary may still say
         self._unsummed: set[str] = set()  # hosts that failed and had no summary since
         self._in_place = False
+        self._tall = False  # whether the last summary or message had several lines
 
     # Output -----------------------------------------------------------------------------------------------------------
 
@@ -228,9 +229,14 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
         if not isinstance(message, str):
             self._clean_results(result.result, result.task.action)
             message = self._dump_results(result.result)
-        if "\n" in message:
-            self._say("")
+        self._apart("\n" in message)
         self._say(summary_wrapped(printable(message), self._width()))
+
+    def _apart(self, tall: bool) -> None:
+        """Room around what has several lines; of many hosts those with nothing to tell need one line each."""
+        if tall or self._tall:
+            self._say("")
+        self._tall = tall
 
     def _summary(self, host: str, found: dict[str, Any], color: str) -> None:
         """The last words of a run on a host, once; what they say of a failure need not be said again."""
@@ -247,7 +253,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # core brings no types
         head = 1
         while head < len(fitted) and fitted[head].startswith("  ") and not fitted[head].startswith(" " * 7):
             head += 1
-        self._say("")
+        self._apart(len(fitted) > 1)
         self._say("\n".join(fitted[:head]), color)
         if fitted[head:]:
             self._say("\n".join(fitted[head:]))

@@ -13,7 +13,7 @@ author:
 description:
   - Writes the summary of one host as plain text, a header and at most six labelled lines, then the last log lines of what fails.
   - Whatever is missing is left out or said to be unknown.
-positional: record, width
+positional: record, width, brief
 options:
   _input:
     description: The result, as P(monero_marketplace.incident.incident_result#filter) gives it.
@@ -27,6 +27,10 @@ options:
     description: Where to break lines, in columns. V(0) leaves them whole.
     type: int
     default: 0
+  brief:
+    description: One line for a host that is well and where nothing was done, as in a run on many hosts.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -46,8 +50,8 @@ from typing import Any
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import summary
 
 
-def incident_summary(result: Any, record: Any = None, width: Any = 0) -> str:
-    return summary(result, record, int(width))
+def incident_summary(result: Any, record: Any = None, width: Any = 0, brief: bool = False) -> str:
+    return summary(result, record, int(width), brief)
 
 
 class FilterModule:

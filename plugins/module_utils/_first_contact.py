@@ -33,7 +33,7 @@ MEANINGS = (
      "{host} cannot be found: its name does not resolve", "check ansible_host in the inventory, and DNS: getent hosts {address}"),
     (("connection refused",),
      "{host} is there but takes no ssh (connection refused)", "ssh {address}; the hoster's console shows whether sshd runs"),
-    (("timed out", "no route to host", "network is unreachable", "connection closed by", "connection reset"),
+    (("timed out", "waiting for privilege escalation prompt", "no route to host", "network is unreachable", "connection closed by", "connection reset"),
      "{host} does not answer", "ping {address}; then the hoster's console"),
     (("python3: not found", "python: not found", "python3: command not found", "no such file or directory: '/usr/bin/python", "interpreter_not_found"),
      "{host} has no Python 3 where Ansible looks for it", "install python3 there or set ansible_python_interpreter"),

@@ -129,6 +129,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "title": str(run["playbook"]).replace("_", " ").upper(),
         "outcome": ended,
         "zero": ended in ZERO,
+        "unreachable": bool(run.get("unreachable")),
         "news": is_news(run, ended),
         "started_at": run.get("started"),
         "finished_at": (proof.get("endpoint") or {}).get("first_good") if ended == "restored" else None,

@@ -116,7 +116,7 @@ def header(result: Mapping[str, Any]) -> str:
         "needs_confirmation": f"NEEDS CONFIRMATION{untouched}",
         "escalated": f"NOT RESTORED, page {_text(result['page'])}" if result.get("page") else "NOT RESTORED",
         "held": f"HELD{untouched}",
-        "failed": f"FAILED{untouched}",
+        "failed": f"{'UNREACHABLE' if result.get('unreachable') else 'FAILED'}{untouched}",
     }.get(str(outcome))
     if outcome == "restored":
         repair = duration(result.get("repair_seconds"))
@@ -215,8 +215,8 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]
 
 
-def summary(result: Any, record: Any = None, width: int | None = None) -> str:
-    """The whole summary of one host."""
+def summary(result: Any, record: Any = None, width: int | None = None, brief: bool = False) -> str:
+    """The whole summary of one host; brief, where others need the room: header and risk alone if nothing was done."""
     now = time.time()
     told = dict(_mapping(result))
     told["record"] = record if record else told.get("record")
@@ -225,5 +225,7 @@ def summary(result: Any, record: Any = None, width: int | None = None) -> str:
     started, finished = epoch(told.get("started_at")), epoch(told["finished_at"])
     if told.get("repair_seconds") is None and started is not None and finished is not None:
         told["repair_seconds"] = finished - started
+    if brief and told.get("outcome") in ("healthy", "done") and not _items(told.get("did")):
+        return DOT.join([header(told), *(f"risk: {one}" for one in _items(told.get("risk"))[:1])])
     lines = [header(told)] + [label.ljust(LABEL) + text for label, text in labelled(told)]
     return summary_wrapped("\n".join(line.rstrip() for line in lines), width)

@@ -59,6 +59,10 @@ HEADERS = {
     "escalated": ({"outcome": "escalated"}, "OUTAGE market-1 · NOT RESTORED"),
     "escalated to": ({"outcome": "escalated", "page": "Database Team"}, "OUTAGE market-1 · NOT RESTORED, page Database Team"),
     "held": ({"outcome": "held", "did": []}, "OUTAGE market-1 · HELD, nothing changed"),
+    "unreachable": (
+        {"outcome": "failed", "unreachable": True, "did": []},
+        "OUTAGE market-1 · UNREACHABLE, nothing changed",
+    ),
     "failed": ({"outcome": "failed", "did": []}, "OUTAGE market-1 · FAILED, nothing changed"),
     "done": ({"outcome": "done", "title": "VERIFY"}, "VERIFY market-1 · DONE 02:14:09 UTC"),
     "contained": ({"outcome": "contained", "title": "SECURITY"}, "SECURITY market-1 · CONTAINED 02:14:09 UTC"),
@@ -214,3 +218,25 @@ def test_without_utf8_there_are_stand_ins():
 def test_a_short_line_stays():
     assert wrapped("  changed: x", 80) == "  changed: x"
     assert wrapped("  changed: one two", 14, "    ") == "  changed: one\n    two" or wrapped("  changed: one two", 14, "    ")
+
+
+WELL = {"host": "market-1", "title": "OUTAGE", "outcome": "healthy", "proof": ["GET 200"]}
+
+
+def test_among_many_hosts_a_well_one_is_one_line():
+    assert summary(WELL, brief=True) == "OUTAGE market-1 · HEALTHY"
+    assert summary({**WELL, "outcome": "done"}, brief=True).startswith("OUTAGE market-1 · DONE")
+    assert summary(WELL).split("\n")[1:] == ["proof  GET 200"], "alone it has its proof"
+
+
+def test_among_many_hosts_a_risk_is_not_lost():
+    assert (
+        summary({**WELL, "risk": ["disk 85 % full", "another"]}, brief=True)
+        == "OUTAGE market-1 · HEALTHY · risk: disk 85 % full"
+    )
+
+
+@pytest.mark.parametrize("outcome", ["restored", "escalated", "needs_confirmation", "planned", "held", "failed"])
+def test_among_many_hosts_every_other_one_says_everything(outcome):
+    told = {**RESTORED, "outcome": outcome, "why": ["because"]}
+    assert summary(told, RECORD, brief=True) == summary(told, RECORD)
