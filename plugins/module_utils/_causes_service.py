@@ -21,6 +21,8 @@ Service = dict[str, Any]
 SHORT_RUN = 30.0
 # A process without a health check that lasted this long has come up.
 COME_UP = 10.0
+# A wallet or the Monero daemon that is up for less than this may still be opening its files, and answers nobody meanwhile.
+FIRST_LOOK = 120.0
 
 
 def paused(view: View, service: Service) -> Finding | None:
@@ -221,9 +223,10 @@ def _silent(view: View, service: Service) -> tuple[Finding | None, dict[str, Any
 
 
 def _restart_once(view: View, service: Service, found: Finding, reason: str) -> Finding:
-    name = service["name"]
-    if view.tried(name, *FRESH_STARTS):
-        up = view.seconds_since(service["started_at"])
+    name, up = service["name"], view.seconds_since(service["started_at"])
+    if name in view.site.careful and up is not None and up < FIRST_LOOK and not view.site.patience_over:
+        found.wait_for = f"it to answer: started {human_seconds(up)} ago it may be reading its wallet, or the chain"
+    elif view.tried(name, *FRESH_STARTS):
         if up is not None and up < max(COME_UP, service["start_period"] or 0) and not view.site.patience_over:
             found.wait_for = "what was just done to it to show"
         else:

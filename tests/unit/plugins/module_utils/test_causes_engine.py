@@ -186,3 +186,17 @@ def test_a_look_that_says_nothing_of_the_boot(recorded_look: Looks) -> None:
     look = recorded_look("host_rebooted")
     del look["engine"]
     assert {("exited", "server"), ("exited", "nginx")} <= set(roots(decided(look)))
+
+
+@pytest.mark.parametrize(
+    ("up", "patience_over", "asked"), [(30.0, False, False), (30.0, True, True), (600.0, False, True), (600.0, True, True)]
+)
+def test_a_wallet_that_has_just_started_is_waited_for(
+    recorded_look: Looks, up: float, patience_over: bool, asked: bool
+) -> None:
+    look = recorded_look("healthy")
+    wallet = service(look, "monero-wallet-rpc-buyer")
+    wallet.update(health="unhealthy", started_at=utc(look["clock"] - up))
+    found = decided(look, careful=frozenset([wallet["name"]]), patience_over=patience_over)
+    assert [one["what"] for one in found["confirm"]] == (["restart:monero-wallet-rpc-buyer"] if asked else [])
+    assert found["decided"] is asked
