@@ -12,11 +12,15 @@ from typing import Any
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._network_changes import (
+    changed_network,
+    removed_networks,
+)
 
 # Free space moves by itself; only more than this is somebody's doing.
 WORTH_SAYING = 16 * 1024 * 1024
 
-_WORDS = ("created", "recreated", "started", "restarted", "unpaused", "resumed")
+_WORDS = ("created", "recreated", "started", "restarted", "unpaused", "resumed", "reconnected", "reloaded")
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
@@ -30,11 +34,14 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     # In the order in which they came up, which is that of what was done.
     for service in sorted(after["services"], key=lambda one: epoch(one["started_at"]) or 0.0):
         word = _change(earlier.get(service["name"]), service, before["clock"])
+        if word == "untouched_services":
+            word = changed_network(before, after, service["name"]) or word
         if word is not None:
             found[word].append(service["name"])
     freed = _freed(before, after)
     did = ["started Docker"] if started_docker else ["let the Docker daemon go on"] if answers_again else []
     did += [f"freed {human_bytes(freed)} on {after['disk'][0]['path']}"] if freed else []
+    did += removed_networks(before, after)
     total = len(after["services"])
     did += [f"{word} {listed(found[word], total)}" for word in _WORDS if found[word]]
     return {

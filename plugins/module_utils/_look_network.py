@@ -44,6 +44,7 @@ def look(
         "attachments": _attachments(project, by_service, state_dir),
         "nginx": _nginx(by_service),
         "holders": _holders(project, down, timeout) if down else [],
+        "names": names,
         "missing": missing,
         "subnets": _subnets(project, missing, timeout) if missing and down else None,
     }

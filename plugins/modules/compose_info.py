@@ -161,7 +161,7 @@ compose:
         - C(nginx) has each nginx in a running container, with C(service), C(container_id), C(pid), C(options) and the C(workers).
         - C(holders) has who listens on a host port of a service that does not run, with C(service), C(port), C(protocol), C(address),
           C(pid), C(command), C(user), C(since), C(unit), C(container_id), C(proxy) for a proxy of the engine, and its C(publisher).
-        - C(missing) has the networks of the project that do not exist; null where that is not known.
+        - C(names) has all networks of the engine and C(missing) those of the project that do not exist; null where that is not known.
         - C(subnets) is null unless networks and containers are missing, else C(needed), C(free) (counted up to 8), C(networks),
           C(unused) networks of no Compose project, the oldest first, and C(unused_of_projects).
       type: dict

@@ -91,3 +91,38 @@ def test_freed_space_is_measured(recorded_look: Looks) -> None:
     assert changes(before, after)["did"] == []
     after["disk"][0]["available_bytes"] = None
     assert changes(before, after)["freed_bytes"] == 0
+
+
+def network(**more: Any) -> dict[str, Any]:
+    end = {
+        "service": "server",
+        "container": "m-server-1",
+        "network": "net",
+        "attached": True,
+        "address": "172.19.0.8",
+        "names": ["server"],
+    }
+    return {
+        "attachments": [{**end, **more}],
+        "nginx": [{"service": "nginx", "pid": 5, "workers": [6]}],
+        "names": ["net", "left"],
+    }
+
+
+def test_what_changed_though_no_container_was_started(recorded_look: Looks) -> None:
+    before, after = recorded_look("healthy"), recorded_look("healthy")
+    before["network"], after["network"] = network(names=["efc0"]), network()
+    assert changes(before, after)["did"] == ["reconnected server"]
+    assert changes(before, after)["untouched"] == 4
+    before["network"], after["network"] = network(), network()
+    after["network"]["nginx"][0]["workers"] = [9]
+    assert changes(before, after)["did"] == ["reloaded nginx"]
+    after["network"] = {**network(), "names": ["net"]}
+    assert changes(before, after)["did"] == ["removed network left"]
+
+
+def test_a_look_that_could_not_see_the_network_shows_no_change_of_it(recorded_look: Looks) -> None:
+    before, after = recorded_look("healthy"), recorded_look("healthy")
+    for old, new in ((None, network()), (network(), None), (network(), {**network(), "names": None})):
+        before["network"], after["network"] = old, new
+        assert changes(before, after)["did"] == []
