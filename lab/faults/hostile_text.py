@@ -17,7 +17,7 @@ from lab.stack.project import STACK_IMAGE
 
 SUMMARY = "the site says 502: the server ends after each start, and what it says is made to be run by whoever reads it"
 
-MARK = "/tmp/x"
+MARK = "/tmp/x"  # noqa: S108  that it does not appear is the point
 TEMPLATE = "{{ lookup('pipe','touch /tmp/x') }}{% raw %}"
 TEXT = f"{TEMPLATE} \x1b[31m\x1b]0;owned\x07\u202e$(touch {MARK}) `touch {MARK}`"
 # Runs in the container: every byte there is, then lines that nothing should break.
