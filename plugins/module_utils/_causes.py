@@ -15,6 +15,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _causes_engine,
     _causes_network,
     _causes_service,
+    _causes_start,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import ROLLBACK_PAGE, STAYS_DOWN_PAGE, Cause
 
@@ -71,6 +72,15 @@ HOST_CAUSES = (
         "restarted and the services are started",
         drill="outage-firewall-flushed",
     ),
+    Cause(
+        "network-pool-exhausted",
+        _causes_start.pool_exhausted,
+        means="a network of the project is gone, and Docker has no subnet left to make it anew",
+        evidence="the address pools of Docker against the subnets of all networks and the routes of the host",
+        answer="with a confirmation as many networks as are needed are removed, of those on which no container is and which no "
+        "Compose project made; else left to a person",
+        drill="outage-network-pool-exhausted",
+    ),
 )
 
 # For each service the first one that applies is its cause.
@@ -101,6 +111,14 @@ SERVICE_CAUSES = (
         page=ROLLBACK_PAGE,
     ),
     Cause(
+        "port-taken",
+        _causes_start.port_taken,
+        means="a service does not run, and somebody else listens on the port it is published on",
+        evidence="the kernel's tables of sockets: which process, whose, since when",
+        answer="left to a person, the holder named; the service is not started in vain",
+        drill="outage-port-taken",
+    ),
+    Cause(
         "crash-loop",
         _causes_service.crash_loop,
         means="a service ends right after each start",
@@ -125,6 +143,14 @@ SERVICE_CAUSES = (
         answer="left to a person: nothing is built or pulled in an outage",
         drill="outage-image-missing",
         page=ROLLBACK_PAGE,
+    ),
+    Cause(
+        "network-missing",
+        _causes_start.network_missing,
+        means="a service has no container, and its network cannot be made either",
+        evidence="that of network-pool-exhausted",
+        answer="left alone until there is a subnet",
+        drill="outage-network-pool-exhausted",
     ),
     Cause(
         "container-missing",
@@ -162,6 +188,22 @@ SERVICE_CAUSES = (
         page=STAYS_DOWN_PAGE,
     ),
     Cause(
+        "off-network",
+        _causes_network.off_network,
+        means="a container runs, but is not on a network of its service",
+        evidence="the networks of the container, and whether an interrupted run of this collection was about to put it back",
+        answer="put back where the interrupted run was ours, else only with a confirmation: somebody may have isolated it",
+        drill="outage-dns-alias-lost",
+    ),
+    Cause(
+        "dns-alias-lost",
+        _causes_network.name_lost,
+        means="a container is on its network without the name by which others look for it",
+        evidence="the names of all containers on the network",
+        answer="taken off and put back with its names; it is not restarted",
+        drill="outage-dns-alias-lost",
+    ),
+    Cause(
         "starting",
         _causes_service.starting,
         means="a service is coming up",
@@ -194,6 +236,14 @@ SERVICE_CAUSES = (
         evidence="its HTTP status",
         answer="left to a person: the address is probably wrong",
         drill="",
+    ),
+    Cause(
+        "stale-upstream",
+        _causes_network.stale_upstream,
+        means="nginx goes on asking for the server at an address where it no longer is",
+        evidence="502 or 504 in front, 200 behind, and the address nginx asks, or a server started later than nginx",
+        answer="nginx reloaded, nothing restarted; if that does not help, nginx restarted once",
+        drill="outage-nginx-stale-upstream",
     ),
     Cause(
         "port-dead",

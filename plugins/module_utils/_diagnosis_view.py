@@ -48,6 +48,7 @@ class View:
         self.project: str = (compose.get("project") or {}).get("name") or ""
         self.disk: list[dict[str, Any]] = compose["disk"]
         self.reclaimable: dict[str, Any] = compose.get("reclaimable") or {}
+        self.network: dict[str, Any] = compose.get("network") or {}
         self.services: dict[str, dict[str, Any]] = {one["name"]: one for one in compose["services"]}
         self.endpoints: dict[str, dict[str, Any]] = {one["url"]: one for one in compose["endpoints"]}
         self._needs = {

@@ -180,7 +180,7 @@ def _subnets(project: Project, missing: list[str], timeout: float) -> dict[str, 
     idle = sorted((one for one in networks if _is_idle(one, held)), key=lambda one: str(one.get("Created")))
     return {
         "needed": len(needed),
-        "free": _network_parse.free_subnets(settings, taken),
+        "free": _network_parse.free_subnets(settings, taken, len(needed)),
         "networks": len(networks),
         # The oldest first: what was made a moment ago may be about to be used.
         "unused": [{"name": str(one["Name"]), "id": str(one["Id"])} for one in idle if not _owner(one)],

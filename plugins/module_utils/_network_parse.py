@@ -17,8 +17,6 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
 
 # Of a range of ports no more are looked at than anybody would publish.
 MOST_PORTS = 64
-# Free subnets are counted up to here: one is enough to go on.
-ENOUGH_SUBNETS = 8
 # What the engine hands out to networks that name no subnet, unless its settings say otherwise.
 BUILT_IN_POOLS = (
     ("172.17.0.0/16", 16), ("172.18.0.0/16", 16), ("172.19.0.0/16", 16), ("172.20.0.0/14", 16), ("172.24.0.0/14", 16),
@@ -138,8 +136,8 @@ def routes(table: str) -> list[str]:
     return found
 
 
-def free_subnets(pools: Any, taken: Iterable[str]) -> int:
-    """How many subnets the engine has left for new networks, counted up to a few."""
+def free_subnets(pools: Any, taken: Iterable[str], enough: int) -> int:
+    """How many subnets the engine has left for new networks, counted no further than needed."""
     used = [block for block in (_block(one) for one in taken) if block is not None]
     count = 0
     for base, size in _pools(pools):
@@ -149,7 +147,7 @@ def free_subnets(pools: Any, taken: Iterable[str]) -> int:
         near = [one for one in used if one.overlaps(pool)]
         for subnet in pool.subnets(new_prefix=size):
             count += not any(one.overlaps(subnet) for one in near)
-            if count >= ENOUGH_SUBNETS:
+            if count >= enough:
                 return count
     return count
 

@@ -162,7 +162,7 @@ compose:
         - C(holders) has who listens on a host port of a service that does not run, with C(service), C(port), C(protocol), C(address),
           C(pid), C(command), C(user), C(since), C(unit), C(container_id), C(proxy) for a proxy of the engine, and its C(publisher).
         - C(names) has all networks of the engine and C(missing) those of the project that do not exist; null where that is not known.
-        - C(subnets) is null unless networks and containers are missing, else C(needed), C(free) (counted up to 8), C(networks),
+        - C(subnets) is null unless networks and containers are missing, else C(needed), C(free) (counted up to that), C(networks),
           C(unused) networks of no Compose project, the oldest first, and C(unused_of_projects).
       type: dict
     storage:

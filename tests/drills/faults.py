@@ -67,4 +67,8 @@ FAULTS = (
     Fault("crash-loop", pool="always", mends=False, cause=("server",), restless=frozenset({"server"})),
     Fault("paused", cause=("server", "paused"), confirm="unpause:server"),
     Fault("image-missing", mends=False, cause=("server", "image")),
+    Fault("nginx-stale-upstream", pool="always", cause=("nginx asks for server at",), harms=NOBODY),
+    Fault("dns-alias-lost", cause=("the name server is found by nobody",), harms=NOBODY),
+    Fault("port-taken", mends=False, cause=("server", "python3", "file-share.service", "8080")),
+    Fault("network-pool-exhausted", cause=("no subnet left",), confirm="remove_networks:1-unused"),
 )

@@ -105,16 +105,16 @@ def test_free_subnets_of_the_engines_own_pools() -> None:
     # All that Engine 20.10 of the lab handed out until it had no more; 172.17 is the route of the host's own network.
     first = [f"172.{n}.0.0/16" for n in range(17, 32)]
     second = [f"192.168.{n}.0/20" for n in range(0, 256, 16)]
-    assert parse.free_subnets(None, first + second) == 0
-    assert parse.free_subnets([], first + second[1:]) == 1
-    assert parse.free_subnets(None, first + second[:-3] + ["192.168.250.0/24"]) == 2
-    assert parse.free_subnets(None, []) == parse.ENOUGH_SUBNETS
+    assert parse.free_subnets(None, first + second, 8) == 0
+    assert parse.free_subnets([], first + second[1:], 8) == 1
+    assert parse.free_subnets(None, first + second[:-3] + ["192.168.250.0/24"], 8) == 2
+    assert parse.free_subnets(None, [], 8) == 8
 
 
 def test_free_subnets_of_a_sites_pools() -> None:
     pools = [{"Base": "10.10.0.0/22", "Size": 24}, {"Base": "nonsense", "Size": 24}]
-    assert parse.free_subnets(pools, ["10.10.1.0/24", "::/64", "nonsense"]) == 3
-    assert parse.free_subnets(pools, ["10.0.0.0/8"]) == 0
+    assert parse.free_subnets(pools, ["10.10.1.0/24", "::/64", "nonsense"], 8) == 3
+    assert parse.free_subnets(pools, ["10.0.0.0/8"], 8) == 0
 
 
 def test_how_an_nginx_was_told_where_its_settings_are() -> None:
