@@ -121,11 +121,12 @@ class Lab:
 
     def services(self) -> list[Service]:
         """All containers of the project and how they are; empty when the engine inside does not answer."""
-        shape = '{{.Label "com.docker.compose.service"}}\t{{.State}}\t{{.Status}}'
+        # As JSON, because a label may hold anything, line breaks too.
+        shape = '{{json (.Label "com.docker.compose.service")}}\t{{.State}}\t{{.Status}}'
         only = "label=com.docker.compose.project=marketplace"
         listed = self.docker(["ps", "--all", "--filter", only, "--format", shape], timeout=20)
         rows = (line.split("\t") for line in listed.stdout.splitlines()) if listed.returncode == 0 else ()
-        return sorted((Service(name, state, _health(status)) for name, state, status in rows), key=lambda s: s.name)
+        return sorted((Service(json.loads(name), state, _health(status)) for name, state, status in rows), key=lambda s: s.name)
 
     def expected_services(self) -> list[str]:
         """The services that the project names, from the state kept at the start."""
