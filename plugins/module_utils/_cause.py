@@ -35,12 +35,17 @@ class Finding:
     # A symptom may be the consequence of something deeper; a service that is down is down in its own right.
     symptom: bool = False
     consequence_of: str | None = None
+    # Of the host: the services whose trouble it explains, which are left alone as long as it lasts.
+    harms: frozenset[str] = frozenset()
+    blocked: bool = False
+    # What may happen again although it was mended.
+    risk: str = ""
     # The table sets it.
     cause: str = ""
 
     @property
     def is_hopeless(self) -> bool:
-        return self.escalate is not None or (self.confirm is not None and self.do is None)
+        return self.blocked or self.escalate is not None or (self.confirm is not None and self.do is None)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _causes_disk,
     _causes_engine,
+    _causes_files,
     _causes_network,
     _causes_service,
     _causes_start,
@@ -21,6 +22,24 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause
 
 # Each of these may be found beside all others.
 HOST_CAUSES = (
+    Cause(
+        "read-only-data",
+        _causes_disk.read_only,
+        means="a file system that services write to is mounted read-only; nothing in it need be damaged",
+        evidence="the kernel's table of mounts, and its log where it says why",
+        answer="with a confirmation the database set is copied to another disk and the file system is remounted writable; "
+        "no file system is ever checked or mended",
+        drill="outage-read-only-data",
+    ),
+    Cause(
+        "deleted-open-file",
+        _causes_disk.deleted_open,
+        means="a deleted file is held open, so its room is not free though no folder shows it",
+        evidence="process, descriptor, path and size in /proc, on a disk that is full",
+        answer="the proxy opens its log afresh, without a restart; anything else may be the last copy of data: left to a person, "
+        "with the command that rescues it",
+        drill="outage-deleted-open-log",
+    ),
     Cause(
         "disk-full",
         _causes_disk.disk_full,
@@ -34,9 +53,9 @@ HOST_CAUSES = (
         "inodes-exhausted",
         _causes_disk.inodes_exhausted,
         means="a file system has room, but no inode left",
-        evidence="its share of inodes in use",
-        answer="left to a person; logs are not touched, they are few",
-        drill="",
+        evidence="its share of inodes in use, and the folder that holds most of them",
+        answer="left to a person, who gets the folder and the command to look; logs are not touched, they are few",
+        drill="outage-inodes-exhausted",
     ),
     Cause(
         "docker-killed",
@@ -119,6 +138,15 @@ SERVICE_CAUSES = (
         drill="outage-port-taken",
     ),
     Cause(
+        "wrong-owner",
+        _causes_files.wrong_owner,
+        means="a service may not use files that it needs: their owner or mode is wrong",
+        evidence="path, what is wanted and what was found, against the number of the container's user",
+        answer="owner and mode of the database set and of the service's own folder are mended; of other files only with a confirmation",
+        drill="outage-wrong-owner",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
         "crash-loop",
         _causes_service.crash_loop,
         means="a service ends right after each start",
@@ -167,7 +195,7 @@ SERVICE_CAUSES = (
         means="the kernel killed a service for memory",
         evidence="the kernel's own line that names the container's cgroup, from the time of this run",
         answer="started",
-        drill="",
+        drill="outage-out-of-memory",
         page=STAYS_DOWN_PAGE,
     ),
     Cause(

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import human_seconds
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import View, endpoint_words, is_good
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import how_it_ended, listed
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._steps import FRESH_STARTS
@@ -77,6 +78,10 @@ def crash_loop(view: View, service: Service) -> Finding | None:
         return _hopeless_loop(service, f"{how_it_ended(service)}, right after it was started{why}")
     if service["state"] != "restarting":
         return None
+    if view.was_mended_since(service) and not view.tried(name, *FRESH_STARTS):
+        return Finding(
+            name, how_it_ended(service), do="restart", reason="what it fell over is mended, and Docker waits longer each time"
+        )
     ran = view.ran_for(service)
     failed = service["exit_code"] not in (0, None)
     if (failed and count >= 2 and (ran is None or ran <= SHORT_RUN)) or (count >= 3 and (ran is None or ran <= 4 * SHORT_RUN)):
@@ -139,6 +144,9 @@ def out_of_memory(view: View, service: Service) -> Finding | None:
     found = exited(view, service) if service["out_of_memory"]["claimed"] else None
     if found is not None:
         found.evidence.append(service["out_of_memory"]["evidence"])
+        limit = human_bytes(service["memory_limit"]) if service["memory_limit"] else ""
+        allowed = f"its limit of {limit}" if limit else "the host's memory, for it has no limit"
+        found.risk = f"{service['name']} will run out of memory again: what it needs is more than {allowed}"
     return found
 
 

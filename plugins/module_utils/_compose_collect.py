@@ -88,7 +88,13 @@ def look(wanted: Look) -> dict[str, Any]:
     network = _look_network.look(project, by_service, services, wanted.docker_timeout, wanted.state_dir)
     sick = any(is_sick(one, clock) for one in services) or not all(answers_well(one) for one in endpoints)
     storage = _look_storage.look(
-        disk, project.services, by_service, sick=sick, database=wanted.database_path, timeout=wanted.docker_timeout
+        disk,
+        project.services,
+        by_service,
+        sick=sick,
+        database=wanted.database_path,
+        timeout=wanted.docker_timeout,
+        state_dir=wanted.state_dir,
     )
     reclaimable = _look_closer(wanted, daemon, services, endpoints, disk, clock)
     _mask(services, endpoints, secret_values(containers or []))

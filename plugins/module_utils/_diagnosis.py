@@ -22,13 +22,14 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._steps
 
 # From here on services are told together.
 MANY = 4
+BECAUSE_OF_A_DISK = ("crash-loop", "restarting", "exited", "starting", "unhealthy", "not-serving", "coming-up", "wrong-owner")
 
 
 def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
     """What to do about what was found."""
     view = View(compose, site)
     findings = [_named(finding, cause.name) for cause in HOST_CAUSES for finding in cause.find(view)]
-    by_service = _service_findings(view) if view.daemon["state"] == "running" else {}
+    by_service = _service_findings(view, findings) if view.daemon["state"] == "running" else {}
     findings += [by_service[name] for name in _root_first(by_service, view)]
     findings += _unexplained_endpoints(view, findings)
     steps = _steps(findings, view)
@@ -61,6 +62,7 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
             for one in findings
             if one.escalate
         ],
+        "risks": list(dict.fromkeys(one.risk for one in findings if one.risk)),
         "healthy": [name for name in expected if name not in by_service] if view.daemon["state"] == "running" else [],
         "waiting": waiting,
         "hopeless": hopeless,
@@ -98,7 +100,7 @@ def _together(findings: list[Finding], total: int) -> list[Finding]:
     return told
 
 
-def _service_findings(view: View) -> dict[str, Finding]:
+def _service_findings(view: View, of_host: list[Finding]) -> dict[str, Finding]:
     found: dict[str, Finding] = {}
     for name in view.order:
         service = view.services[name]
@@ -111,9 +113,22 @@ def _service_findings(view: View) -> dict[str, Finding]:
                 _show_users_view(view, finding)
                 found[name] = finding
                 break
+    for root in of_host:
+        for name in root.harms & set(found):
+            _leave_to_the_host(found[name], root)
     for name, finding in found.items():
         _defer_to_the_root(view, name, finding, found)
     return found
+
+
+def _leave_to_the_host(finding: Finding, root: Finding) -> None:
+    """What ends or fails because of its disk would only do so again."""
+    if finding.cause not in BECAUSE_OF_A_DISK:
+        return
+    finding.sentence += f", because {root.sentence}"
+    finding.consequence_of = root.cause
+    finding.blocked = root.is_hopeless
+    finding.do = finding.confirm = finding.escalate = finding.wait_for = None
 
 
 def _show_users_view(view: View, finding: Finding) -> None:

@@ -40,6 +40,7 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
             found[word].append(service["name"])
     freed = _freed(before, after)
     did = ["started Docker"] if started_docker else ["let the Docker daemon go on"] if answers_again else []
+    did += _stored(before, after)
     did += [f"freed {human_bytes(freed)} on {after['disk'][0]['path']}"] if freed else []
     did += removed_networks(before, after)
     total = len(after["services"])
@@ -89,3 +90,30 @@ def _freed(before: dict[str, Any], after: dict[str, Any]) -> int:
     if old is None or new is None or before["disk"][0]["mount"] != after["disk"][0]["mount"]:
         return 0
     return int(new - old) if new - old >= WORTH_SAYING else 0
+
+
+def _stored(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What became of disks and files."""
+    old, new = before.get("storage") or {}, after.get("storage") or {}
+    closed = {one["mount"] for one in old.get("read_only") or []} - {one["mount"] for one in new.get("read_only") or []}
+    still = [(one["path"], one["pid"], one["fd"]) for one in new.get("deleted") or []]
+    # On a disk with room nobody looks for deleted files any more: what was closed has given its room back.
+    held = {
+        one["path"]
+        for one in old.get("deleted") or []
+        if (one["path"], one["pid"], one["fd"]) not in still and _gained(before, after, one["mount"]) >= 0.9 * one["bytes"]
+    }
+    wrong = _closed_paths(old) - _closed_paths(new)
+    did = [f"made {mount} writable again" for mount in sorted(closed)]
+    did += [f"closed the deleted {path}" for path in sorted(held)]
+    # Without anything sick nobody looks at files any more, so what is gone from the list was mended, by us or by another.
+    return did + ([f"mended owner and mode of {listed(sorted(wrong))}"] if wrong else [])
+
+
+def _gained(before: dict[str, Any], after: dict[str, Any], mount: str) -> int:
+    old, new = ([one["available_bytes"] for one in look["disk"] if one["mount"] == mount] for look in (before, after))
+    return int(new[0] - old[0]) if old and new and None not in (old[0], new[0]) else 0
+
+
+def _closed_paths(storage: dict[str, Any]) -> set[str]:
+    return {one["path"] for files in (storage.get("closed") or {}).values() for one in files if one["needed"]}

@@ -12,6 +12,9 @@ from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
 
+# An earlier run that was killed has noted when it began to mend something, not when it was done.
+MENDING_SECONDS = 120.0
+
 
 @dataclass(frozen=True)
 class Site:
@@ -49,6 +52,7 @@ class View:
         self.disk: list[dict[str, Any]] = compose["disk"]
         self.reclaimable: dict[str, Any] = compose.get("reclaimable") or {}
         self.network: dict[str, Any] = compose.get("network") or {}
+        self.storage: dict[str, Any] = compose.get("storage") or {}
         self.services: dict[str, dict[str, Any]] = {one["name"]: one for one in compose["services"]}
         self.endpoints: dict[str, dict[str, Any]] = {one["url"]: one for one in compose["endpoints"]}
         self._needs = {
@@ -129,6 +133,18 @@ class View:
 
     def tried_on_host(self, do: str) -> bool:
         return (do, "") in self.site.tried
+
+    def was_mended_since(self, service: dict[str, Any]) -> bool:
+        """Whether a disk or files of a service were mended after its last run ended: then that run tells nothing."""
+        ended, name = epoch(service["finished_at"]), service["name"]
+        if ended is None:
+            return False
+        ours = self.tried(name, "own") or self.tried_on_host("remount")
+        if ours and self.site.acted_at is not None and ended < self.site.acted_at:
+            return True
+        return any(
+            ended < one["at"] + MENDING_SECONDS for one in self.storage.get("mended") or [] if one["service"] in (None, name)
+        )
 
     def is_settling(self, name: str) -> bool:
         """Whether the last verdict on a service may be older than the repair of it, or of something that it needs."""

@@ -23,7 +23,7 @@ _MEANINGS = {
 
 
 def how_it_ended(service: dict[str, Any]) -> str:
-    """server exited 137 (SIGKILL, not by the kernel's out-of-memory killer) 02:06:47 UTC"""
+    """server exited 137 (SIGKILL; the kernel's log knows nothing of it) 02:06:47 UTC"""
     name = service["name"]
     finished = epoch(service["finished_at"])
     when = f" {clock_time(finished)}" if finished is not None else ""
@@ -43,7 +43,7 @@ def _meaning(code: int, memory: dict[str, Any]) -> str:
             return "SIGKILL; the kernel log could not be read, so out of memory is neither shown nor excluded"
         if memory.get("flag"):
             return "SIGKILL; Docker's out-of-memory flag is set, but the kernel log has no line about it"
-        return "SIGKILL, not by the kernel's out-of-memory killer"
+        return "SIGKILL; the kernel's log knows nothing of it"
     if code in _MEANINGS:
         return _MEANINGS[code]
     if 128 < code < 160:

@@ -39,7 +39,7 @@ def report(
         "did": done + changes["did"],
         "untouched": changes["untouched"],
         "kept": kept,
-        "risk": problems + _risks(disk, disk_warning),
+        "risk": problems + first.get("risks", []) + _risks(disk, disk_warning),
         "next": list(dict.fromkeys(f"read {PAGES.get(one['cause'], OUTAGE_PAGE)}" for one in last["escalate"])),
         "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},
         "page": "Incident Commander",

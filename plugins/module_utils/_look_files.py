@@ -94,5 +94,5 @@ def _told(path: str, state: os.stat_result, user: tuple[int, int | None], mode: 
         "group": user[1],
         "mode": mode,
         # Whether the service cannot do without it, or it only lies beside what is the service's.
-        "needed": ours and clean_line(path, 300) == path,
+        "needed": ours and clean_line(path, 300) == path and not (stat.S_ISREG(state.st_mode) and state.st_nlink > 1),
     }

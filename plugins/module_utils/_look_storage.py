@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from typing import Any, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _look_disk, _look_files, _look_mounts
@@ -18,6 +21,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
 # From this share on it is worth to look what fills a disk.
 NEARLY_FULL_PERCENT = 80.0
 _MOST_DELETED = 20
+# What an earlier run mended explains how a service ended for so long.
+REMEMBERED_SECONDS = 3600.0
 
 
 def look(
@@ -28,6 +33,7 @@ def look(
     sick: bool,
     database: str,
     timeout: float,
+    state_dir: str,
 ) -> dict[str, Any]:
     table = _look_mounts.mounts()
     containers = [one for those in (by_service or {}).values() for one in those]
@@ -35,9 +41,10 @@ def look(
     return {
         "crowded": _crowded(disk, containers),
         "deleted": _deleted(disk, table, containers),
-        "read_only": _read_only(disk, table, binds, timeout),
+        "read_only": _read_only(disk, table, binds, database, timeout),
         "closed": _closed(declared, by_service or {}, binds, database) if sick else {},
         "users": _users(disk, binds),
+        "mended": _mended(state_dir, time.time()),
     }
 
 
@@ -86,7 +93,11 @@ def _service(container: dict[str, Any]) -> str | None:
 
 
 def _read_only(
-    disk: list[dict[str, Any]], table: list[_look_mounts.Mount], binds: dict[str, list[dict[str, Any]]], timeout: float
+    disk: list[dict[str, Any]],
+    table: list[_look_mounts.Mount],
+    binds: dict[str, list[dict[str, Any]]],
+    database: str,
+    timeout: float,
 ) -> list[dict[str, Any]]:
     """Only what somebody has to write to: a backup disk may be read-only on purpose."""
     found: list[dict[str, Any]] = []
@@ -98,12 +109,25 @@ def _read_only(
         if mount == disk[0]["mount"]:
             writers = sorted(binds)
         if writers:
-            found.append({"mount": mount, "source": clean_line(here.source, 100), "kind": here.kind, "services": writers})
+            found.append(
+                {
+                    "mount": mount,
+                    "source": clean_line(here.source, 100),
+                    "kind": here.kind,
+                    "services": writers,
+                    "database": [one for one in _set_of(database) if mount_of(one) == mount],
+                }
+            )
     if found:
         log = read_kernel_log(timeout)
         for one in found:
             one["why"] = _look_mounts.why_read_only(log or "", one["source"])
     return found
+
+
+def _set_of(database: str) -> list[str]:
+    """The database with those of its sidecars that are there."""
+    return [path for suffix in _look_files.SIDECARS if database and os.path.isfile(path := database + suffix)]
 
 
 def _writers(mount: str, binds: dict[str, list[dict[str, Any]]]) -> list[str]:
@@ -124,11 +148,38 @@ def _closed(
     database: str,
 ) -> dict[str, list[dict[str, Any]]]:
     """Files that a service's own user may not use, by service."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    users: dict[str, tuple[int, int | None] | None] = {}
     for name, one in declared.items():
-        users = [str((container.get("Config") or {}).get("User") or "") for container in by_service.get(name, [])]
-        user = _look_files.numeric_user(users[0] if users else one.user)
+        told = [str((container.get("Config") or {}).get("User") or "") for container in by_service.get(name, [])]
+        users[name] = _look_files.numeric_user(told[0] if told else one.user)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, user in users.items():
         files = _look_files.closed_files(user, binds[name], database) if user is not None else []
+        for file in files:
+            file["others"] = sorted(
+                other
+                for other, uid in users.items()
+                if uid and uid[0] != file["owner"] and _reaches(binds[other], file["path"])
+            )
         if files:
             found[name] = files
     return found
+
+
+def _reaches(binds: list[dict[str, Any]], path: str) -> bool:
+    return any(one["writable"] and f"{path}/".startswith(f"{one['source'].rstrip('/')}/") for one in binds)
+
+
+def _mended(state_dir: str, clock: float) -> list[dict[str, Any]]:
+    """When earlier runs of this hour began to mend disks or files, and for which service."""
+    try:
+        with open(os.path.join(state_dir, "attempts.json"), encoding="utf-8", errors="replace") as file:
+            tried = json.load(file)["attempts"]
+        steps = [(step.partition(":"), float(one["at"])) for one in tried for step in str(one["action"]).split()]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    recent = [(do, services, at) for (do, _colon, services), at in steps if 0 <= clock - at < REMEMBERED_SECONDS]
+    found = [{"service": None, "at": at} for do, _services, at in recent if do == "remount"]
+    return found + [
+        {"service": clean_line(name, 100), "at": at} for do, names, at in recent if do == "own" for name in names.split(",")
+    ]

@@ -135,7 +135,8 @@ def _kept(kept: Any) -> str | None:
     if isinstance(first, Mapping):
         sha256 = _text(first.get("sha256") or "")
         named = f", sha256 {sha256[:4]}…" if sha256 else ""
-        return f"logs kept: {_text(first.get('path') or 'unknown')}{more}{named}"
+        what = "logs kept" if str(first.get("path")).endswith(".gz") else "kept"
+        return f"{what}: {_text(first.get('path') or 'unknown')}{more}{named}"
     return _text(first) + more
 
 

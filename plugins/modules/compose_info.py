@@ -173,11 +173,13 @@ compose:
           container.
         - C(deleted) has the large deleted files that are held open on disks over 80 per cent full, with C(mount), C(path), C(bytes),
           C(pid), C(fd), C(command), C(container_id), C(service), and C(appends), true where it is only written at its end, as a log.
-        - C(read_only) has each disk that services should write to and cannot, with C(mount), C(source), C(kind), the C(services), and
-          C(why) as the kernel says it.
+        - C(read_only) has each disk that services should write to and cannot, with C(mount), C(source), C(kind), the C(services), the
+          files of the C(database) on it, and C(why) as the kernel says it.
         - C(closed) has the files that the user of a sick site's service may not use, by service, each with C(path), C(found), C(wanted),
-          C(owner), C(group), C(mode), and C(needed), false where it is not known that the service needs it.
+          C(owner), C(group), C(mode), C(needed), false where it is not known that the service needs it, and C(others), services of
+          another user that write there too.
         - C(users) has the services that write to each disk over 80 per cent full.
+        - C(mended) has when earlier runs of the last hour began to mend disks (C(service) is null) or files of a service, in C(at).
       type: dict
 """
 

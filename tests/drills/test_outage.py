@@ -93,7 +93,7 @@ def plan_changes_nothing(fault: Fault, drill: DrillLab) -> None:
 def unconfirmed_run_asks(fault: Fault, drill: DrillLab) -> None:
     before = drill.look()
     run = drill.run("outage", callback="monero_marketplace.incident.oncall")
-    drill.assert_unchanged(before, desk_too=False)
+    drill.assert_unchanged(before, volatile=fault.restless, desk_too=False)
     assert run.status != 0, run.output
     assert run.result["outcome"] == "needs_confirmation", run.result
     assert f"confirm={fault.confirm}" in run.output, f"the refusal does not say how to go on:\n{run.output}"

@@ -199,7 +199,7 @@ def test_a_read_only_disk_matters_to_those_who_write_there(tmp_path: Path, monke
         "server": [{"source": "/data", "writable": True}],
         "reader": [{"source": "/data", "writable": False}, {"source": "/bound", "writable": False}],
     }
-    found = _look_storage._read_only(disk, table, binds, 1.0)
+    found = _look_storage._read_only(disk, table, binds, "", 1.0)
     assert [(one["mount"], one["services"]) for one in found] == [("/data", ["server"])]
     assert found[0]["why"] == "EXT4-fs (loop10): re-mounted 01b9 ro."
 
@@ -212,5 +212,5 @@ def test_a_healthy_host_is_asked_nothing_more(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(owner, name, never)
     monkeypatch.setattr(_look_storage, "read_kernel_log", never)
     disk = [{"mount": "/", "used_percent": 79.0, "inodes_used_percent": None}]
-    found = _look_storage.look(disk, {"a": Declared("a", "x")}, {}, sick=False, database="", timeout=1.0)
-    assert found == {"crowded": [], "deleted": [], "read_only": [], "closed": {}, "users": {}}
+    found = _look_storage.look(disk, {"a": Declared("a", "x")}, {}, sick=False, database="", timeout=1.0, state_dir="/nowhere")
+    assert found == {"crowded": [], "deleted": [], "read_only": [], "closed": {}, "users": {}, "mended": []}

@@ -1,0 +1,69 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""Causes that lie in files: their owner, their mode."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import View, is_good
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+
+# What a service says that is not allowed to do something.
+_REFUSED = re.compile(r"permission denied|operation not permitted|EACCES|EPERM", re.IGNORECASE)
+_SHOWN = 3
+
+
+def wrong_owner(view: View, service: dict[str, Any]) -> Finding | None:
+    files = (view.storage.get("closed") or {}).get(service["name"]) or []
+    needed = [one for one in files if one["needed"]]
+    # A file that merely lies beside the service's own is a cause only where the service itself complains.
+    suspects = needed or (files if _complains(service) else [])
+    if not suspects or not _is_in_trouble(view, service):
+        return None
+    name = service["name"]
+    told = [f"{one['path']} is {one['found']}, wanted {one['wanted']}" for one in suspects]
+    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    found = Finding(
+        name,
+        f"{name} may not use {listed([one['path'] for one in suspects[:_SHOWN]])}{more}",
+        evidence=["; ".join(told[:_SHOWN]) + more],
+        details={"files": [{key: one[key] for key in ("path", "owner", "group", "mode")} for one in suspects]},
+        reason=f"owner and mode only, of {len(suspects)} named path{'' if len(suspects) == 1 else 's'}",
+        log=service["log"],
+    )
+    others = sorted({other for one in suspects for other in one["others"]})
+    if others:
+        found.escalate = (
+            f"{listed(others)} writes there too, as another user than {name}: whose the files are, a person has to say."
+        )
+    elif view.tried(name, "own"):
+        found.escalate = (
+            f"Owner and mode for {name} were mended in this run and are wrong again: something keeps changing them."
+        )
+    elif needed:
+        found.do = "own"
+    else:
+        found.confirm = f"own:{name}"
+        if found.confirm in view.site.confirm:
+            found.do = "own"
+        else:
+            found.reason = f"{told[0]}, and whether {name} is meant to use it is not known"
+    return found
+
+
+def _complains(service: dict[str, Any]) -> bool:
+    return any(_REFUSED.search(line) for line in [*service["log"], service["probe_output"] or "", service["error"] or ""])
+
+
+def _is_in_trouble(view: View, service: dict[str, Any]) -> bool:
+    endpoint = view.endpoint_of(service["name"])
+    well = service["state"] == "running" and service["health"] in ("healthy", "none")
+    return service["state"] not in (None, "missing", "paused") and (
+        not well or (endpoint is not None and not is_good(endpoint))
+    )
