@@ -221,7 +221,7 @@ SERVICE_CAUSES = (
         means="a container runs, but is not on a network of its service",
         evidence="the networks of the container, and whether an interrupted run of this collection was about to put it back",
         answer="put back where the interrupted run was ours, else only with a confirmation: somebody may have isolated it",
-        drill="outage-dns-alias-lost",
+        drill="outage-off-network",
     ),
     Cause(
         "dns-alias-lost",

@@ -13,8 +13,11 @@ LINE_LIMIT = 500
 
 # CSI sequences, OSC sequences up to their terminator, and the two-byte escapes.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-# Control characters, and the marks that turn the reading direction around.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Control characters, marks that turn the reading direction around or show nothing, and halves of characters, which no file takes.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _WITH_A_LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
 

@@ -168,9 +168,9 @@ def _subnets(project: Project, missing: list[str], timeout: float) -> dict[str, 
     pools = run(["docker", "info", "--format", "{{json .DefaultAddressPools}}"], timeout)
     if not (needed and ids and told.ok and used.ok and pools.ok):
         return None
-    networks = objects(told.out)
-    taken = [str(block.get("Subnet")) for one in networks for block in (one.get("IPAM") or {}).get("Config") or []]
     try:
+        networks = objects(told.out)
+        taken = [str(block.get("Subnet")) for one in networks for block in (one.get("IPAM") or {}).get("Config") or []]
         with open("/proc/net/route", encoding="ascii", errors="replace") as file:
             taken += _network_parse.routes(file.read())
         settings = json.loads(pools.out)

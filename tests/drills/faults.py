@@ -69,6 +69,7 @@ FAULTS = (
     Fault("image-missing", mends=False, cause=("server", "image")),
     Fault("nginx-stale-upstream", pool="always", cause=("nginx asks for server at",), harms=NOBODY),
     Fault("dns-alias-lost", cause=("the name server is found by nobody",), harms=NOBODY),
+    Fault("off-network", cause=("server runs but is not on network",), confirm="reconnect:server", harms=NOBODY),
     Fault("port-taken", mends=False, cause=("server", "python3", "file-share.service", "8080")),
     Fault("network-pool-exhausted", cause=("no subnet left",), confirm="remove_networks:1-unused"),
     Fault("killed", cause=("server", "137"), never=("memory",)),
