@@ -51,6 +51,10 @@ options:
     description: The confirmations that were given, with commas.
     type: str
     default: ''
+  clock_ahead:
+    description: By how many seconds the host's clock was ahead of the controller's, give or take the time that a look takes.
+    type: float
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -82,6 +86,7 @@ def docker_health_report(
     disk: list[dict[str, Any]] | None = None,
     disk_warning: float = 80,
     given: str = "",
+    clock_ahead: float = 0,
 ) -> dict[str, Any]:
     return _health_report.report(
         first,
@@ -93,6 +98,7 @@ def docker_health_report(
         disk or [],
         float(disk_warning),
         [one.strip() for one in given.split(",")],
+        float(clock_ahead),
     )
 
 

@@ -15,6 +15,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _causes_engine,
     _causes_files,
     _causes_network,
+    _causes_project,
     _causes_service,
     _causes_start,
 )
@@ -100,6 +101,22 @@ HOST_CAUSES = (
         "Compose project made; else left to a person",
         drill="outage-network-pool-exhausted",
     ),
+    Cause(
+        "compose-broken",
+        _causes_project.compose_broken,
+        means="Compose cannot read the project: an edit that was left half done, as a rule",
+        evidence="Compose's own words, with file, line and column as far as it tells them, and the last commit of that file",
+        answer="left to a person; the running stack is left alone, and what only has to be started is started by the engine",
+        drill="outage-compose-broken",
+    ),
+    Cause(
+        "setting-missing",
+        _causes_project.setting_missing,
+        means="a setting or a file that the project requires is gone",
+        evidence="the variable or file that Compose names; of secrets, that the file is not there",
+        answer="left to a person, no value is invented; a container that still has its settings is started by the engine",
+        drill="outage-env-missing",
+    ),
 )
 
 # For each service the first one that applies is its cause.
@@ -145,6 +162,14 @@ SERVICE_CAUSES = (
         answer="owner and mode of the database set and of the service's own folder are mended; of other files only with a confirmation",
         drill="outage-wrong-owner",
         page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
+        "secret-missing",
+        _causes_project.secret_missing,
+        means="a service is down, and a file that is mounted into it is gone",
+        evidence="the file that is not there",
+        answer="left to a person: a start would fail",
+        drill="",
     ),
     Cause(
         "crash-loop",
@@ -250,9 +275,17 @@ SERVICE_CAUSES = (
         page=STAYS_DOWN_PAGE,
     ),
     Cause(
+        "certificate-expired",
+        _causes_project.certificate_expired,
+        means="the certificate that the site serves has expired",
+        evidence="its own dates, and those of the file that marketplace_certificate_path names",
+        answer="left to a person until the file is renewed, then nginx is reloaded; nothing is restarted",
+        drill="outage-certificate-expired",
+    ),
+    Cause(
         "certificate-refused",
         _causes_service.certificate_refused,
-        means="the certificate of the site is refused",
+        means="the certificate of the site is refused for another reason than its age",
         evidence="the reason that TLS gives",
         answer="left to a person; nothing is restarted",
         drill="",

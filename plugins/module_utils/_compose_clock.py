@@ -62,4 +62,6 @@ def human_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} m {rest} s" if rest else f"{minutes} m"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} m" if minutes else f"{hours} h"
+    if hours < 48:
+        return f"{hours} h {minutes} m" if minutes else f"{hours} h"
+    return f"{hours // 24} days"

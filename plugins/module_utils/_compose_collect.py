@@ -17,8 +17,10 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _compose_host,
     _compose_parse,
     _http_probe,
+    _look_certificates,
     _look_engine,
     _look_network,
+    _look_project,
     _look_storage,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch, utc
@@ -45,6 +47,7 @@ class Look:
     docker_timeout: float = 3.0
     state_dir: str = "/var/lib/marketplace_incident"
     database_path: str = ""
+    certificate_path: str = ""
 
 
 def look(wanted: Look) -> dict[str, Any]:
@@ -62,9 +65,10 @@ def look(wanted: Look) -> dict[str, Any]:
     questions.ask("engine", _look_engine.look, daemon.state, root, wanted.state_dir, wanted.docker_timeout)
     if daemon.running:
         questions.ask("containers", _compose_engine.read_containers, wanted.docker_timeout)
-    project: _compose_parse.Project = questions.answer("project")
-    _check_services(wanted, project)
     containers = questions.answer("containers") if daemon.running else None
+    project, problem = _look_project.read(lambda: questions.answer("project"), containers, wanted.project_dir)
+    if problem is None or problem["readable"]:
+        _check_services(wanted, project)
     if daemon.running and containers is None:
         daemon = _compose_engine.Daemon(
             "not_responding",
@@ -115,11 +119,12 @@ def look(wanted: Look) -> dict[str, Any]:
         "engine": questions.answer("engine"),
         "disk": disk,
         "reclaimable": reclaimable,
-        "project": {"name": project.name, "directory": wanted.project_dir},
+        "project": {"name": project.name, "directory": wanted.project_dir, "problem": problem},
         "services": services,
         "endpoints": endpoints,
         "network": network,
         "storage": storage,
+        "certificates": _look_certificates.look(endpoints, wanted.certificate_path, wanted.probe_timeout),
     }
 
 

@@ -38,6 +38,14 @@ class CannotLook(Exception):
     """Nothing can be said before a person mends this; the text is one sentence that says how."""
 
 
+class FilesRefused(CannotLook):
+    """Compose cannot read the project's files; what it said about them is kept."""
+
+    def __init__(self, sentence: str, said: bytes) -> None:
+        super().__init__(sentence)
+        self.said = said
+
+
 @dataclass
 class Daemon:
     """state: running, stopped (nobody answers) or not_responding (somebody should)."""
@@ -67,14 +75,14 @@ def check_project_dir(directory: str) -> None:
         raise CannotLook(
             f"The folder {clean_line(directory)} may not be read by this user: run with become (ansible_become: true in the inventory)."
         ) from None
-    if not present.intersection(COMPOSE_FILES) and not _names_a_file(directory):
+    if not present.intersection(COMPOSE_FILES) and not names_a_file(directory):
         raise CannotLook(
             f"The folder {clean_line(directory)} holds no Compose file ({', '.join(COMPOSE_FILES)}): "
             f"set marketplace_compose_dir to the folder that does, then run again; `ls {clean_line(directory)}` shows what is there."
         )
 
 
-def _names_a_file(directory: str) -> bool:
+def names_a_file(directory: str) -> bool:
     if os.environ.get("COMPOSE_FILE"):
         return True
     try:
@@ -97,26 +105,27 @@ def read_project(directory: str) -> _compose_parse.Project:
             f"run `cd {clean_line(directory)} && docker compose config -q` on the host to see what it waits for."
         )
     if not answer.ok:
-        raise CannotLook(_config_refused(answer, directory))
+        raise _config_refused(answer, directory)
     try:
         return _compose_parse.project(answer.out)
     except _compose_parse.Unusable as problem:
         raise CannotLook(f"{problem}: Docker Compose 2.18 or newer is needed; `docker compose version` shows yours.") from None
 
 
-def _config_refused(answer: Ran, directory: str) -> str:
+def _config_refused(answer: Ran, directory: str) -> CannotLook:
     said = _compose_parse.compose_words(answer.err)
     lowered = said.lower()
     if "is not a docker command" in lowered or "unknown command" in lowered or "unknown flag: --format" in lowered:
-        return (
+        return CannotLook(
             f"Docker Compose as a plugin of docker is missing or too old on this host ({said}): "
             "install docker-compose-plugin 2.18 or newer, then run again."
         )
     if "permission denied" in lowered:
-        return f"Compose may not read its files ({said}): run with become (ansible_become: true in the inventory)."
-    return (
+        return CannotLook(f"Compose may not read its files ({said}): run with become (ansible_become: true in the inventory).")
+    return FilesRefused(
         f"Compose cannot read the project in {clean_line(directory)}: {said}: mend the file, "
-        f"check it with `cd {clean_line(directory)} && docker compose config -q`, then run again."
+        f"check it with `cd {clean_line(directory)} && docker compose config -q`, then run again.",
+        answer.err,
     )
 
 

@@ -63,6 +63,8 @@ class Project:
     services: dict[str, Declared]
     # Those the project makes itself, and whether the engine has to find a subnet for them.
     networks: dict[str, bool] = field(default_factory=dict)
+    # Secrets and configurations that are mounted from files, with the services that need them.
+    files: dict[str, list[str]] = field(default_factory=dict)
 
 
 def compose_version(text: str) -> tuple[int, ...] | None:
@@ -90,7 +92,20 @@ def project(text: bytes | str) -> Project:
     }
     networks = config["networks"] if isinstance(config.get("networks"), dict) else {}
     services = {name: _declared(config["name"], name, service, name in jobs, networks) for name, service in raw.items()}
-    return Project(config["name"], services, own_networks(networks))
+    return Project(config["name"], services, own_networks(networks), _mounted_files(config, raw))
+
+
+def _mounted_files(config: dict[str, Any], raw: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for kind in ("secrets", "configs"):
+        known: dict[str, Any] = config[kind] if isinstance(config.get(kind), dict) else {}
+        for service, declared in raw.items():
+            for use in declared.get(kind) or []:
+                source = known.get(str(use.get("source") if isinstance(use, dict) else use))
+                path = source.get("file") if isinstance(source, dict) else None
+                if isinstance(path, str) and path.startswith("/"):
+                    found.setdefault(path, []).append(service)
+    return found
 
 
 def _declared(project_name: str, name: str, service: dict[str, Any], job: bool, networks: dict[str, Any]) -> Declared:

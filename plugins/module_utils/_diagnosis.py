@@ -71,6 +71,11 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
         and not steps
         and not any(one.is_hopeless for one in findings)
         and all(is_good(one) for one in view.endpoints.values()),
+        "serving": bool(view.endpoints) and all(is_good(one) for one in view.endpoints.values()),
+        # How much longer than the deadline the slowest of those that are coming up may take: it was planned so.
+        "start_period": max(
+            [view.services[one.service]["start_period"] or 0 for one in findings if one.service and one.wait_for], default=0
+        ),
         "decided": bool(steps) or not waiting or site.patience_over,
     }
 
@@ -218,7 +223,7 @@ def _step(do: str, findings: list[Finding], view: View) -> dict[str, Any]:
     return {
         "do": do,
         "services": services,
-        "containers": _startable(services, view) if do == "start" else [],
+        "containers": _startable(services, view) if do == "start" else _without_compose(services, view),
         "key": f"{do}:{','.join(services)}" if services else do,
         "sentence": SENTENCES[do].format(services=listed(services, len(view.services)) if services else ""),
         "reason": "; ".join(dict.fromkeys(one.reason for one in findings if one.reason)),
@@ -231,7 +236,8 @@ def _startable(services: list[str], view: View) -> list[str]:
 
     Compose asks after every dependency first, which takes longer than the start itself.
     """
-    if any(need in services for name in services for need in view.services[name].get("waits_for") or []):
+    waits = any(need in services for name in services for need in view.services[name].get("waits_for") or [])
+    if waits and view.compose_can_act:
         return []
     return [
         one["container_id"]
@@ -239,6 +245,13 @@ def _startable(services: list[str], view: View) -> list[str]:
         for one in view.services[name]["containers"]
         if one["state"] in ("exited", "dead", "created")
     ]
+
+
+def _without_compose(services: list[str], view: View) -> list[str]:
+    """Where Compose refuses every command, the engine is told the containers themselves."""
+    return (
+        [] if view.compose_can_act else [one["container_id"] for name in services for one in view.services[name]["containers"]]
+    )
 
 
 def tried_from(entries: list[str]) -> frozenset[tuple[str, str]]:

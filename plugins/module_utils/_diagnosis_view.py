@@ -55,6 +55,8 @@ class View:
         self.storage: dict[str, Any] = compose.get("storage") or {}
         self.services: dict[str, dict[str, Any]] = {one["name"]: one for one in compose["services"]}
         self.endpoints: dict[str, dict[str, Any]] = {one["url"]: one for one in compose["endpoints"]}
+        self.files: dict[str, Any] = {"directory": "", "problem": None, **(compose.get("project") or {})}
+        self.certificates: dict[str, Any] = compose.get("certificates") or {}
         self._needs = {
             name: [need for need in one["depends_on"] if need in self.services] for name, one in self.services.items()
         }
@@ -110,6 +112,12 @@ class View:
             groups.append(sorted(group))
             left = [name for name in left if name not in group]
         return groups
+
+    @property
+    def compose_can_act(self) -> bool:
+        """Not while it cannot read the project's files: then it refuses every command."""
+        problem = self.files["problem"]
+        return problem is None or bool(problem["readable"])
 
     def endpoint_of(self, name: str) -> dict[str, Any] | None:
         """The endpoint that shows whether a service serves."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import OUTAGE_PAGE
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._causes import PAGES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import CLOCK_TOLERANCE
 
 
 def report(
@@ -23,6 +24,7 @@ def report(
     disk: list[dict[str, Any]],
     disk_warning: float,
     given: list[str],
+    clock_ahead: float = 0.0,
 ) -> dict[str, Any]:
     """The findings of a run, in sentences."""
     escalate = [{"sentence": one["sentence"]} for one in last["escalate"]]
@@ -39,7 +41,7 @@ def report(
         "did": done + changes["did"],
         "untouched": changes["untouched"],
         "kept": kept,
-        "risk": problems + first.get("risks", []) + _risks(disk, disk_warning),
+        "risk": problems + first.get("risks", []) + _risks(disk, disk_warning) + _clock_risk(clock_ahead),
         "next": list(dict.fromkeys(f"read {PAGES.get(one['cause'], OUTAGE_PAGE)}" for one in last["escalate"])),
         "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},
         "page": "Incident Commander",
@@ -69,6 +71,15 @@ def _plan(first: dict[str, Any]) -> list[str]:
     lines += [f"only with confirm={one['what']}: {one['why']}" for one in first["confirm"] if not one["given"]]
     lines += [f"needs a person: {one['sentence']}" for one in first["escalate"]]
     return lines
+
+
+def _clock_risk(ahead: float) -> list[str]:
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return []
+    order = "ahead of" if ahead > 0 else "behind"
+    return [
+        f"the host's clock is about {abs(ahead):.0f} s {order} the controller's: while it is, nothing is done automatically"
+    ]
 
 
 def _risks(disk: list[dict[str, Any]], warning: float) -> list[str]:

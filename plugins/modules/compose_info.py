@@ -67,6 +67,10 @@ options:
     description: The site's SQLite database on the host, with its sidecars beside it. Its user must be able to write to it.
     type: path
     default: ""
+  certificate_path:
+    description: The PEM file of the certificate that the site serves. It is read only where an endpoint's certificate is refused.
+    type: path
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -130,7 +134,11 @@ compose:
       description: C(build_cache_bytes) and C(dangling_images_bytes); null unless the engine's disk is over 80 per cent full.
       type: dict
     project:
-      description: C(name) as Compose resolves it, and C(directory).
+      description:
+        - C(name) as Compose resolves it, and C(directory).
+        - C(problem) is null, or what is wrong with the project's files, with C(kind) (V(syntax), V(missing_variable), V(missing_file) or
+          V(invalid)), C(sentence), C(file), C(line), C(column), C(variable) and C(services) that need it, each null or empty where it is
+          not known. Where C(readable) is false Compose cannot read the project, and C(services) holds what its containers remember.
       type: dict
     services:
       description:
@@ -181,6 +189,11 @@ compose:
         - C(users) has the services that write to each disk over 80 per cent full.
         - C(mended) has when earlier runs of the last hour began to mend disks (C(service) is null) or files of a service, in C(at).
       type: dict
+    certificates:
+      description:
+        - Null unless the certificate of an endpoint is refused. C(served) has what each of those addresses serves, and C(file) what
+          O(certificate_path) holds, both with C(not_before) and C(not_after) in seconds since 1970 and C(sha256), or null.
+      type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -202,6 +215,7 @@ def main() -> None:
             "docker_timeout": {"type": "float", "default": 3.0},
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
             "database_path": {"type": "path", "default": ""},
+            "certificate_path": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -150,6 +150,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _compose_host,
     _container_log,
     _container_log_archive,
+    _look_project,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
@@ -161,12 +162,6 @@ Containers = list[tuple[str, dict[str, Any]]]
 def find(options: dict[str, Any]) -> Containers:
     """The containers in question; from the engine's own files where no daemon answers."""
     _compose_engine.check_project_dir(options["project_dir"])
-    project = _compose_engine.read_project(options["project_dir"])
-    for name in options["services"]:
-        if name not in project.services:
-            raise _compose_engine.CannotLook(
-                f"The Compose project in {options['project_dir']} has no service '{name}'; it has {', '.join(sorted(project.services))}."
-            )
     daemon = _compose_engine.read_daemon(options["docker_timeout"])
     if daemon.running:
         found = _compose_engine.read_containers(options["docker_timeout"])
@@ -178,6 +173,14 @@ def find(options: dict[str, Any]) -> Containers:
         raise _compose_engine.CannotLook(
             f"Docker does not answer ({daemon.detail}), so no log can be read: start it (`systemctl start docker`), then run again."
         )
+    project, _problem = _look_project.read(
+        lambda: _compose_engine.read_project(options["project_dir"]), found, options["project_dir"]
+    )
+    for name in options["services"]:
+        if name not in project.services:
+            raise _compose_engine.CannotLook(
+                f"The Compose project in {options['project_dir']} has no service '{name}'; it has {', '.join(sorted(project.services))}."
+            )
     return _container_log.containers_of(project.name, options["services"], found)
 
 

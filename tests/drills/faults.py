@@ -22,6 +22,8 @@ class Fault:
     name: str
     pool: str = "rotated"
     mends: bool = True
+    # How a run ends that does not mend.
+    outcome: str = "escalated"
     # Words of the true cause that the summary must hold.
     cause: tuple[str, ...] = ()
     # Words of causes that it is not, however alike they look.
@@ -93,4 +95,25 @@ FAULTS = (
         harms=frozenset({"server", "database", "monerod", "prometheus"}),
         restless=frozenset({"server", "monerod", "prometheus"}),
     ),
+    Fault(
+        "compose-broken",
+        pool="always",
+        mends=False,
+        serves=True,
+        cause=("docker-compose.yml", "line 109, column 5", "server", "137"),
+    ),
+    Fault("env-missing", mends=False, serves=True, cause=("SESSION_KEY", ".env", "server", "137"), never=("<redacted>",)),
+    Fault("certificate-expired", mends=False, cause=("certificate", "it was valid until", "nginx"), harms=NOBODY),
+    Fault("clock-skewed", mends=False, outcome="held", cause=("ahead of the controller's",)),
+    Fault(
+        "prometheus-down",
+        pool="always",
+        mends=False,
+        serves=True,
+        cause=("prometheus", "server", "137", "scrape_config"),
+        never=("0.0 %",),
+        harms=frozenset({"server", "prometheus"}),
+        restless=frozenset({"prometheus"}),
+    ),
+    Fault("slow-start", cause=("server", "137")),
 )

@@ -61,7 +61,7 @@ def test_outage(
         assert drill.answers() == {"https": 200, "health": 200}, "exit status 0, but users are not served"
         assert drill.look().settled, "exit status 0, but not every service is healthy"
     else:
-        escalated(fault, final)
+        left_to_a_person(fault, final)
         assert not fault.serves or drill.answers() == {"https": 200, "health": 200}, "users are not served"
     for word in fault.never:
         assert word not in final.output, f"the summary claims {word!r}:\n{final.output}"
@@ -99,9 +99,9 @@ def unconfirmed_run_asks(fault: Fault, drill: DrillLab) -> None:
     assert f"confirm={fault.confirm}" in run.output, f"the refusal does not say how to go on:\n{run.output}"
 
 
-def escalated(fault: Fault, run: Run) -> None:
+def left_to_a_person(fault: Fault, run: Run) -> None:
     assert run.status != 0, run.output
-    assert run.result["outcome"] == "escalated", run.result
+    assert run.result["outcome"] == fault.outcome, run.result
     for word in fault.cause:
         assert word in run.output, f"the summary does not name {word!r}:\n{run.output}"
     assert "Traceback" not in run.output

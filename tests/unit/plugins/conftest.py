@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 RECORDED = Path(__file__).parent / "recorded"
+# Where the project lay when it was recorded.
+RECORDED_DIR = "/opt/marketplace/4.5/docker"
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Callable[[
     fake = FakeEngine(folder)
     monkeypatch.setenv("PATH", f"{fake.path}:/usr/bin:/bin")
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    fake.says("docker_compose_config", recorded("compose_config.json"))
+    fake.says("docker_compose_config", recorded("compose_config.json").replace(RECORDED_DIR, str(tmp_path / "project")))
     fake.says("docker_compose_version", "5.6.1\n")
     fake.says("docker_info", '{"errors":null,"version":"20.10.24","root_dir":"/","live_restore":false}\n')
     containers = json.loads(recorded("inspect_containers_exited.json"))
@@ -91,6 +93,8 @@ def project_dir(tmp_path: Path) -> str:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "docker-compose.yml").write_text("services: {}\n")
+    (folder / "secrets").mkdir()
+    (folder / "secrets/wallet_rpc_login").write_text("rpc-login=user:password\n")
     return str(folder)
 
 

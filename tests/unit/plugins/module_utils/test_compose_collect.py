@@ -30,7 +30,7 @@ def test_one_look_sees_it_all(engine: Any, project_dir: str) -> None:
     found = look(project_dir, services=["server"], disk_paths=["/tmp"])
     assert found["daemon"]["state"] == "running"
     assert found["daemon"]["compose_version"] == "5.6.1"
-    assert found["project"] == {"name": "marketplace", "directory": project_dir}
+    assert found["project"] == {"name": "marketplace", "directory": project_dir, "problem": None}
     server = service(found, "server")
     assert (server["state"], server["exit_code"], server["image_present"]) == ("exited", 137, True)
     assert server["log"] == ["a line", "another"]
