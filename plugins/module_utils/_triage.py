@@ -1,0 +1,180 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""From facts to a proposal: severity with its reason, playbook, whom to page. Pure functions; a human may know better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+# The handbook's response times, in seconds.
+RESPONSE = {"P1": 15 * 60, "P2": 3600, "P3": 4 * 3600, "P4": 7 * 86400}
+ORDER = ("P1", "P2", "P3", "P4")
+# The alerts of the handbook, by the playbook that answers them.
+ALERTS = {
+    "ServiceDown": "outage",
+    "DiskFull": "outage",
+    "DatabaseUnavailable": "database",
+    "DatabaseConnectionPoolSaturation": "database",
+    "HighErrorRate": "error_rate",
+    "HighLatency": "error_rate",
+    "EscrowStuckCritical": "monero_rpc",
+    "WalletRPCUnreachable": "monero_rpc",
+    "MoneroDaemonBehind": "monero_rpc",
+    "BackupFailed": "backup",
+    "CertificateExpiring": "preflight",
+}
+# Without these customers notice nothing.
+MONITORING = ("prometheus", "alertmanager", "exporter", "grafana")
+# Whom to ask outside, by what a cause is about.
+VENDORS = {"docker": "Docker Support (support@docker.com)"}
+
+
+@dataclass
+class Proposal:
+    severity: str | None
+    reason: str
+    playbook: str | None
+    page: list[str] = field(default_factory=list)
+    vendors: list[str] = field(default_factory=list)
+
+
+def customers(compose: Mapping[str, Any] | None, public_url: str, health_url: str) -> bool | None:
+    """Whether customers are served now; None where nobody asked."""
+    asked = {one["url"]: one for one in (compose or {}).get("endpoints") or []}
+    endpoint = asked.get(public_url) or asked.get(health_url)
+    if endpoint is None:
+        return None
+    return endpoint["status"] is not None and 200 <= endpoint["status"] < 400
+
+
+def alerts(prometheus: Mapping[str, Any] | None) -> list[dict[str, Any]] | None:
+    """Firing and pending alerts with their beginning, the most severe first; None where Prometheus did not say."""
+    results = (prometheus or {}).get("results") or {}
+    told, since = results.get("alerts"), results.get("alerts_since") or {}
+    if not told or told.get("problem"):
+        return None
+    begun = {_identity(one["labels"]): one["value"] for one in since.get("samples") or []}
+    found = [
+        {
+            "name": one["labels"].get("alertname", "unknown"),
+            "severity": one["labels"].get("severity", ""),
+            "state": one["labels"].get("alertstate", "unknown"),
+            "since": begun.get(_identity(one["labels"])),
+            "about": one["labels"].get("instance") or one["labels"].get("wallet") or one["labels"].get("mountpoint") or "",
+        }
+        for one in told["samples"]
+    ]
+    return sorted(found, key=lambda one: (one["state"] != "firing", one["severity"] or "P9", one["name"]))
+
+
+def _identity(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in labels.items() if name not in ("alertstate", "__name__")))
+
+
+def value(prometheus: Mapping[str, Any] | None, name: str) -> float | None:
+    """The one number of a query."""
+    result = ((prometheus or {}).get("results") or {}).get(name) or {}
+    values = [one["value"] for one in result.get("samples") or []]
+    return float(values[0]) if len(values) == 1 and isinstance(values[0], (int, float)) else None
+
+
+def error_ratio(prometheus: Mapping[str, Any] | None, minimum: int) -> float | None:
+    requests, errors = value(prometheus, "requests"), value(prometheus, "errors")
+    return None if requests is None or requests < minimum else (errors or 0.0) / requests
+
+
+def propose(
+    compose: Mapping[str, Any] | None,
+    plan: Mapping[str, Any] | None,
+    fired: list[dict[str, Any]] | None,
+    served: bool | None,
+    ratio: float | None,
+    site: Mapping[str, Any],
+) -> Proposal:
+    """Severity and playbook from the worst that was seen; whom to page from what one person cannot do alone."""
+    firing = [one for one in fired or [] if one["state"] == "firing"]
+    severity, reason = _severity(compose, plan, firing, served, ratio, site)
+    found = Proposal(severity, reason, _playbook(compose, plan, firing, ratio, site))
+    roots = [one for one in (plan or {}).get("causes") or [] if not one.get("consequence_of")]
+    if (
+        severity == "P1"
+        and plan is not None
+        and (plan["escalate"] or plan["confirm"] or not (plan["steps"] or plan["waiting"]))
+    ):
+        found.page.append("Incident Commander: no playbook ends this alone")
+    elif severity == "P1":
+        found.page.append("nobody yet: the command below may end it alone; Incident Commander after 30 min")
+    if found.playbook in ("database", "data_corruption") or any(_is_about_data(one, site) for one in roots):
+        found.page.append("Database Team: data may be at stake")
+    if found.playbook == "security_breach":
+        found.page.append("Security Team: no public word before they approve")
+    if any(one["cause"].startswith("docker-") for one in roots):
+        found.vendors.append(VENDORS["docker"])
+    return found
+
+
+def _is_about_data(cause: Mapping[str, Any], site: Mapping[str, Any]) -> bool:
+    return cause["cause"] in ("read-only-data", "deleted-open-file") or (
+        bool(site.get("database_service")) and cause.get("service") == site["database_service"]
+    )
+
+
+def _sick(plan: Mapping[str, Any] | None) -> list[str]:
+    return sorted({str(one["service"]) for one in (plan or {}).get("causes") or [] if one.get("service")})
+
+
+def _severity(
+    compose: Mapping[str, Any] | None,
+    plan: Mapping[str, Any] | None,
+    firing: list[dict[str, Any]],
+    served: bool | None,
+    ratio: float | None,
+    site: Mapping[str, Any],
+) -> tuple[str | None, str]:
+    if compose is None:
+        return "P1", "nothing can be seen of the services, so the worst is assumed"
+    if served is False:
+        return "P1", "customers are not served"
+    stuck = next((one for one in firing if one["name"] == "EscrowStuckCritical"), None)
+    if stuck:
+        return "P1", "escrow funds are stuck (EscrowStuckCritical)"
+    if ratio is not None and ratio > float(site.get("error_ratio_limit") or 0.05):
+        return "P2", f"{100 * ratio:.1f} % of the requests of the last minutes failed"
+    causes = [one for one in (plan or {}).get("causes") or [] if one["cause"] not in ("starting", "coming-up", "restarting")]
+    hurting = [one for one in causes if not any(word in str(one.get("service")) for word in MONITORING)]
+    if hurting:
+        return "P2", f"customers are served, but {hurting[0]['sentence']}"
+    worst = next((one for one in firing if one["severity"] in ORDER), None)
+    if worst is not None:
+        # An alert outlives its cause by its own window: what customers see now weighs more.
+        severity = "P2" if worst["severity"] == "P1" else worst["severity"]
+        return severity, f"customers are served; {worst['name']} is firing"
+    if causes:
+        return "P3", f"no customer impact: {causes[0]['sentence']}"
+    if served is None:
+        return "P2", "whether customers are served is unknown"
+    return None, "nothing wrong was seen"
+
+
+def _playbook(
+    compose: Mapping[str, Any] | None,
+    plan: Mapping[str, Any] | None,
+    firing: list[dict[str, Any]],
+    ratio: float | None,
+    site: Mapping[str, Any],
+) -> str | None:
+    if compose is None:
+        return "outage"
+    sick = _sick(plan)
+    money = {*site.get("wallet_services", ()), site.get("daemon_service")}
+    if sick and set(sick) <= money:
+        return "monero_rpc"
+    if (plan or {}).get("causes") or not (plan or {}).get("settled", True):
+        return "outage"
+    if ratio is not None and ratio > float(site.get("error_ratio_limit") or 0.05):
+        return "error_rate"
+    return next((ALERTS[one["name"]] for one in firing if one["name"] in ALERTS), None)

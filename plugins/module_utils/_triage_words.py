@@ -1,0 +1,260 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The first ten seconds as lines: what is missing says "unknown"."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_status import (
+    hold_words,
+    incident_words,
+    lease_words,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import as_typed, command
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain_text import LABEL
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._prometheus_proof import outage_window
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import DOT, _mapping, _text, clock, duration
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage import (
+    RESPONSE,
+    Proposal,
+    alerts,
+    customers,
+    error_ratio,
+    propose,
+    value,
+)
+
+MINIMUM_REQUESTS = 20
+MOST = 4
+# Playbooks that can be run; of others the handbook's page is named.
+BUILT = ("outage",)
+# What each step takes on a host that is not busy, in seconds, measured on the lab; and the proof that follows.
+SECONDS = {"free_disk": 15, "start_docker": 15, "restart_docker": 60, "create": 20, "restart": 15}
+PROOF_SECONDS = 10
+
+
+def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The proposal and its text, from whatever could be seen."""
+    site, prometheus = _mapping(facts.get("site")), facts.get("prometheus")
+    compose, plan = facts.get("compose") or None, facts.get("plan") or None
+    served = customers(compose, str(site.get("public_url") or ""), str(site.get("health_url") or ""))
+    fired, ratio = alerts(prometheus), error_ratio(prometheus, MINIMUM_REQUESTS)
+    found = propose(compose, plan, fired, served, ratio, site)
+    now = float(facts.get("clock") or 0.0)
+    lines = [
+        ("site", _site(compose, prometheus, served, ratio, now)),
+        ("cause", _causes(facts, plan)),
+        ("money", _money(facts, prometheus)),
+        ("data", _data(facts, prometheus, now)),
+        ("recent", _recent(facts, compose, prometheus, now)),
+        ("alerts", _alerts(fired, facts.get("silences"), now)),
+        (
+            "holds",
+            DOT.join([*hold_words(_mapping(facts.get("binding"))), f"lease {lease_words(_mapping(facts.get('binding')))}"]),
+        ),
+        ("record", _record(facts, found, now)),
+    ]
+    if found.page or found.vendors:
+        lines.append(("page", DOT.join([*found.page, *found.vendors])))
+    lines.append(("next", _next(facts, found, plan)))
+    title = f"{found.severity} proposed: {_text(found.reason)}" if found.severity else f"no incident: {_text(found.reason)}"
+    text = "\n".join(
+        [f"TRIAGE {_text(facts.get('host'))}{DOT}{title}", *(label.ljust(LABEL) + words for label, words in lines)]
+    )
+    return {
+        "severity": found.severity,
+        "reason": found.reason,
+        "playbook": found.playbook,
+        "page": found.page,
+        "customers_served": served,
+        "seen": compose is not None,
+        "text": text,
+    }
+
+
+def _ago(moment: Any, now: float) -> str:
+    return "unknown" if moment is None or not now else f"{duration(max(0.0, now - float(moment)))} ago"
+
+
+def _site(compose: Any, prometheus: Any, served: bool | None, ratio: float | None, now: float) -> str:
+    words = {True: "UP for customers", False: "DOWN for customers", None: "unknown whether customers are served"}[served]
+    probe = (_mapping(_mapping(prometheus).get("results")).get("probe")) or {}
+    window = outage_window(probe.get("series") or [], now) if probe and not probe.get("problem") else None
+    if served is False:
+        down = window and window["first_bad"] is not None and window["recovered"] is None
+        words += (
+            f" since {clock(window['first_bad'])} UTC ({duration(window['down_seconds'])})"
+            if window and down
+            else ", since when is unknown"
+        )
+    elif window and window["recovered"]:
+        words += f" again since {clock(window['recovered'])} UTC"
+    asked = [
+        f"{_text(one['url'])} {one['status'] if one['status'] is not None else _text(one['error'] or 'no answer')}"
+        for one in _mapping(compose).get("endpoints") or []
+    ]
+    errors = "errors unknown" if ratio is None else f"errors {100 * ratio:.1f} % of the last 5 min"
+    if served is False and ratio is not None:
+        errors += ", not counting who gets no answer"
+    return DOT.join([words, *asked, errors])
+
+
+def _causes(facts: Mapping[str, Any], plan: Any) -> str:
+    if plan is None:
+        return _text(facts.get("problem") or "unknown: the services could not be looked at")
+    told = [one["sentence"] for one in plan["causes"] if not one.get("consequence_of")]
+    more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
+    up = f"{len(plan['healthy'])} services healthy" if plan["healthy"] else "no service known to be healthy"
+    return DOT.join([("; ".join(_text(one) for one in told[:MOST]) + more) or "no cause seen", up])
+
+
+def _money(facts: Mapping[str, Any], prometheus: Any) -> str:
+    wallets = (_mapping(_mapping(prometheus).get("results")).get("wallets")) or {}
+    samples = wallets.get("samples") or []
+    up = f"wallets {sum(one['value'] == 1 for one in samples)}/{len(samples)}" if samples else "wallets unknown"
+    binding = _mapping(facts.get("binding"))
+    holds = [_mapping(one) for one in binding.get("holds") or []]
+    frozen = [one for one in holds if "payout" in str(one.get("name")) or "payout" in str(one.get("reason"))]
+    payouts = (
+        "payouts unknown"
+        if "holds" not in binding
+        else f"payouts held ({_text(frozen[0]['name'])})"
+        if frozen
+        else "payouts not held"
+    )
+    return DOT.join([payouts, up, "a signing round open: unknown"])
+
+
+def _data(facts: Mapping[str, Any], prometheus: Any, now: float) -> str:
+    database = value(prometheus, "database")
+    readable = (
+        "database answers its write probe"
+        if database == 1
+        else "database does NOT answer its write probe"
+        if database == 0
+        else "database unknown"
+    )
+    told = []
+    for one in facts.get("changes", {}).get("backups") or []:
+        where = str(one["directory"]).rstrip("/").rpartition("/")[2]
+        told.append(
+            f"{_text(where)} {_ago(one['time'], now)}"
+            if one["time"] is not None
+            else f"{_text(where)} {_text(one['problem'] or 'none')}"
+        )
+    backups = f"newest backup: {', '.join(told)} (good: unproven)" if told else "newest backup: unknown"
+    return DOT.join([readable, backups])
+
+
+def _recent(facts: Mapping[str, Any], compose: Any, prometheus: Any, now: float) -> str:
+    changes = _mapping(facts.get("changes"))
+    commits = changes.get("commits")
+    if commits:
+        parts = [f"commit {_text(commits[0]['commit'])} {_ago(commits[0]['time'], now)} ({_text(commits[0]['subject'])})"]
+    else:
+        parts = ["last commit unknown"]
+    if changes.get("edited"):
+        parts.append(f"edited since: {', '.join(_text(one) for one in changes['edited'][:3])}")
+    setting = _mapping(changes.get("setting"))
+    if setting:
+        parts.append(f"{_text(str(setting['path']).rpartition('/')[2])} written {_ago(setting['time'], now)}")
+    server = next(
+        (
+            one
+            for one in _mapping(compose).get("services") or []
+            if one["name"] == _mapping(facts.get("site")).get("server_service")
+        ),
+        None,
+    )
+    if server is not None:
+        parts.append(f"server {_text(server['image'])} started {_ago(epoch(server['started_at']), now)}")
+    booted = _mapping(_mapping(compose).get("engine")).get("booted_at")
+    parts.append(f"host booted {_ago(epoch(booted), now)}")
+    expiry = value(prometheus, "certificate")
+    parts.append(
+        "certificate unknown"
+        if expiry is None
+        else f"certificate valid {(expiry - now) / 86400:.0f} days"
+        if expiry > now
+        else "certificate EXPIRED"
+    )
+    disks = {one["mount"]: one for one in _mapping(compose).get("disk") or [] if one["used_percent"] is not None}
+    parts.append(
+        "disk " + (", ".join(f"{_text(mount)} {one['used_percent']:.0f} %" for mount, one in disks.items()) or "unknown")
+    )
+    return DOT.join(parts)
+
+
+def _alerts(fired: list[dict[str, Any]] | None, silences: Any, now: float) -> str:
+    if fired is None:
+        said = "unknown: Prometheus gave no answer"
+    else:
+        told = [
+            f"{_text(one['name'])} {_text(one['about'])} {one['state']} since {_ago(one['since'], now).removesuffix(' ago')}".replace(
+                "  ", " "
+            )
+            for one in fired[:MOST]
+        ]
+        said = "; ".join(told) + (f" and {len(fired) - MOST} more" if len(fired) > MOST else "") or "none firing or pending"
+    return DOT.join([said, f"silences: {_silences(silences)}"])
+
+
+def _silences(silences: Any) -> str:
+    if isinstance(silences, str):
+        try:
+            silences = json.loads(silences)
+        except ValueError:
+            silences = None
+    if not isinstance(silences, list):
+        return "unknown"
+    active = [one for one in silences if isinstance(one, dict) and _mapping(one.get("status")).get("state") == "active"]
+    told = []
+    for one in active[:MOST]:
+        matchers = [
+            f"{_text(each.get('name'))}={_text(each.get('value'))}"
+            for each in one.get("matchers") or []
+            if isinstance(each, dict)
+        ]
+        told.append(f"{','.join(matchers)} by {_text(one.get('createdBy'))} until {_text(one.get('endsAt'))}")
+    return ("; ".join(told) or "none") + (f" and {len(active) - MOST} more" if len(active) > MOST else "")
+
+
+def _record(facts: Mapping[str, Any], found: Proposal, now: float) -> str:
+    desk = _mapping(facts.get("desk"))
+    if "incidents" not in desk:
+        return "unknown: the desk gave no answer"
+    current = _mapping(desk.get("open_incident"))
+    due = RESPONSE.get(str(found.severity))
+    if not current:
+        within = f", to be acknowledged within {duration(due)} of the alert" if due else ""
+        return f"no incident open{within}"
+    opened = epoch(current.get("opened"))
+    return incident_words(current) + (f", opened {_ago(opened, now)}, to be acknowledged within {duration(due)}" if due else "")
+
+
+def _next(facts: Mapping[str, Any], found: Proposal, plan: Any) -> str:
+    if found.playbook is None:
+        return "nothing to do"
+    if found.playbook not in BUILT:
+        return f"the handbook's playbook for {found.playbook.replace('_', ' ')} by hand; nothing of it is automatic yet"
+    run = {"host": facts["host"], "inventory": facts.get("inventory"), "from_clone": facts.get("from_clone", True)}
+    parts = [as_typed(run, command(run, found.playbook))]
+    if plan is None:
+        return parts[0]
+    asks = [one["what"] for one in plan["confirm"] if not one["given"]]
+    if plan["steps"]:
+        seconds = sum(SECONDS.get(step["do"], 10) for step in plan["steps"]) + PROOF_SECONDS
+        parts.append(
+            f"{'; '.join(step['sentence'] for step in plan['steps'])}; nothing of it is lost; about {seconds} s and start-up times"
+        )
+    if asks:
+        parts.append(f"it will ask for confirm={','.join(asks)}")
+    if not plan["steps"] and plan["escalate"]:
+        parts.append(f"it will change nothing: {_text(plan['escalate'][0]['sentence'])}")
+    return DOT.join(parts)

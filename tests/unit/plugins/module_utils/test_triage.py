@@ -1,0 +1,184 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Severity, playbook and whom to page from recorded looks; and a text that says unknown for what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.plugins.plans import HEALTH, PUBLIC, Looks, decide, service
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage import ALERTS
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_words import triage
+
+SITE = {
+    "server_service": "server",
+    "database_service": "database",
+    "proxy_service": "nginx",
+    "daemon_service": "monerod",
+    "wallet_services": ["monero-wallet-rpc-buyer", "monero-wallet-rpc-vendor", "monero-wallet-rpc-arbiter"],
+    "health_url": HEALTH,
+    "public_url": PUBLIC,
+    "error_ratio_limit": 0.05,
+}
+HOSTILE = "{{ lookup('pipe','touch /tmp/x') }}\n\x1b[31mred\x00"
+
+
+def sample(value: Any, **labels: str) -> dict[str, Any]:
+    return {"labels": labels, "value": value, "time": 0.0}
+
+
+def told(**results: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "answered": True,
+        "results": {name: {"samples": samples, "series": [], "problem": None} for name, samples in results.items()},
+    }
+
+
+def gone(look: dict[str, Any], name: str) -> None:
+    """One more service, that exited a moment ago."""
+    one = {**service(look, "database"), "name": name, "depends_on": [], "waits_for": []}
+    one.update(state="exited", exit_code=137, health="unknown", finished_at=look["taken_at"])
+    look["services"].append(one)
+
+
+def facts(look: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+    seen = {"compose": look, "plan": decide(look), "clock": look["clock"]} if look else {}
+    return {"host": "market-1", "site": SITE, **seen, **more}
+
+
+def line(text: str, label: str) -> str:
+    return next(one for one in text.splitlines() if one.startswith(label.ljust(7)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "severity"),
+    [
+        ("containers_exited", "P1"),
+        ("stack_down", "P1"),
+        ("docker_stopped", "P1"),
+        ("unhealthy", "P1"),
+        ("hung", "P1"),
+        ("paused", "P1"),
+        ("crash_loop", "P1"),
+        ("image_missing", "P1"),
+        ("disk_full", "P2"),
+        ("docker_hung", "P2"),
+    ],
+)
+def test_severity_follows_what_customers_see(recorded_look: Looks, fault: str, severity: str) -> None:
+    found = triage(facts(recorded_look(fault)))
+    assert (found["severity"], found["playbook"]) == (severity, "outage"), found["text"]
+    assert "ansible-playbook playbooks/outage.yml --limit market-1" in line(found["text"], "next")
+
+
+def test_nothing_wrong_proposes_nothing(recorded_look: Looks) -> None:
+    found = triage(facts(recorded_look("healthy"), prometheus=told(alerts=[])))
+    assert (found["severity"], found["playbook"], found["page"]) == (None, None, [])
+    assert "UP for customers" in line(found["text"], "site")
+    assert line(found["text"], "next").endswith("nothing to do")
+
+
+def test_a_host_of_which_nothing_is_seen_is_taken_for_the_worst() -> None:
+    found = triage(facts(None, problem="The folder /opt/x does not exist."))
+    assert (found["severity"], found["seen"], found["playbook"]) == ("P1", False, "outage")
+    assert "The folder /opt/x does not exist." in line(found["text"], "cause")
+
+
+def test_what_is_missing_is_unknown(recorded_look: Looks) -> None:
+    text = triage(facts(recorded_look("healthy")))["text"]
+    for label in ("site", "money", "data", "recent", "alerts", "holds", "record"):
+        assert "unknown" in line(text, label), label
+    assert "0.0 %" not in line(text, "site")
+
+
+def test_one_wallet_is_a_matter_of_its_own_playbook(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    gone(look, "monero-wallet-rpc-vendor")
+    found = triage(facts(look))
+    assert (found["severity"], found["playbook"]) == ("P2", "monero_rpc")
+    assert "playbooks/" not in line(found["text"], "next"), "a playbook that is not there is proposed as a command"
+
+
+def test_monitoring_alone_hurts_no_customer(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    gone(look, "prometheus")
+    assert triage(facts(look))["severity"] == "P3"
+
+
+def test_errors_count_only_with_enough_requests(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    many = triage(facts(look, prometheus=told(alerts=[], requests=[sample(1000.0)], errors=[sample(80.0)])))
+    assert (many["severity"], many["playbook"]) == ("P2", "error_rate")
+    few = triage(facts(look, prometheus=told(alerts=[], requests=[sample(10.0)], errors=[sample(8.0)])))
+    assert few["severity"] is None and "errors unknown" in few["text"]
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_each_alert_of_the_handbook_leads_to_its_playbook(recorded_look: Looks, name: str) -> None:
+    firing = sample(1.0, alertname=name, alertstate="firing", severity="P2")
+    assert triage(facts(recorded_look("healthy"), prometheus=told(alerts=[firing])))["playbook"] == ALERTS[name]
+
+
+def test_alerts_have_their_beginning_and_silences_their_author(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    prometheus = told(
+        alerts=[sample(1.0, alertname="ServiceDown", alertstate="firing", severity="P1", instance="site")],
+        alerts_since=[sample(look["clock"] - 90, alertname="ServiceDown", severity="P1", instance="site")],
+    )
+    silence = {
+        "status": {"state": "active"},
+        "matchers": [{"name": "alertname", "value": "DiskFull"}],
+        "createdBy": "alice",
+        "endsAt": "2026",
+    }
+    found = triage(facts(look, prometheus=prometheus, silences=[silence, {"status": {"state": "expired"}}]))
+    assert "ServiceDown site firing since 1 m 30 s" in line(found["text"], "alerts")
+    assert "alertname=DiskFull by alice until 2026" in line(found["text"], "alerts")
+    assert found["severity"] == "P2", "an alert outlives its cause"
+
+
+def test_whom_to_page(recorded_look: Looks) -> None:
+    assert "nobody yet" in triage(facts(recorded_look("containers_exited")))["page"][0]
+    assert "Incident Commander" in triage(facts(recorded_look("crash_loop")))["page"][0]
+    look = recorded_look("healthy")
+    service(look, "database").update(state="exited", exit_code=1, health="unknown", finished_at=look["taken_at"])
+    assert any("Database Team" in one for one in triage(facts(look))["page"])
+    assert "docker.com" in line(triage(facts(recorded_look("docker_hung")))["text"], "page")
+
+
+def test_holds_lease_and_record_are_told(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    binding = {
+        "lease": None,
+        "holds": [{"name": "payout-freeze", "by": "alice", "since": "02:00", "reason": "audit", "playbooks": []}],
+    }
+    desk = {"incidents": [], "open_incident": {"id": "INC-20261124-0200", "status": "open", "opened": look["taken_at"]}}
+    text = triage(facts(look, binding=binding, desk=desk))["text"]
+    assert "payouts held (payout-freeze)" in line(text, "money")
+    assert "payout-freeze by alice" in line(text, "holds") and "lease free" in line(text, "holds")
+    assert "INC-20261124-0200" in line(text, "record")
+
+
+def test_text_from_outside_stays_text(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    changes = {
+        "commits": [{"commit": "abc", "time": look["clock"] - 60, "subject": HOSTILE}],
+        "edited": [HOSTILE],
+        "setting": {"path": f"/opt/{HOSTILE}", "time": look["clock"]},
+        "backups": [{"directory": HOSTILE, "path": HOSTILE, "time": None, "bytes": 0, "problem": HOSTILE}],
+    }
+    prometheus = told(alerts=[sample(1.0, alertname=HOSTILE, alertstate="firing", severity=HOSTILE, instance=HOSTILE * 1000)])
+    text = triage(
+        facts(
+            look,
+            changes=changes,
+            prometheus=prometheus,
+            silences=HOSTILE,
+            desk={"incidents": [], "open_incident": {"id": HOSTILE}},
+        )
+    )["text"]
+    assert "\x1b" not in text and "\x00" not in text
+    assert all(len(one) < 4000 for one in text.splitlines())
+    assert len(text.splitlines()) == 10
