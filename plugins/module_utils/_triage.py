@@ -108,6 +108,10 @@ def propose(
         found.page.append("Incident Commander: no playbook ends this alone")
     elif severity == "P1":
         found.page.append("nobody yet: the command below may end it alone; Incident Commander after 30 min")
+    elif severity == "P2":
+        found.page.append("nobody else: on-call within the hour, customers may feel it, so not left for business hours")
+    elif severity is not None:
+        found.page.append("nobody: it can wait for business hours")
     if found.playbook in ("database", "data_corruption") or any(_is_about_data(one, site) for one in roots):
         found.page.append("Database Team: data may be at stake")
     if found.playbook == "security_breach":

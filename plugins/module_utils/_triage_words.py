@@ -37,6 +37,7 @@ BUILT = ("outage",)
 # What each step takes on a host that is not busy, in seconds, measured on the lab; and the proof that follows.
 SECONDS = {"free_disk": 15, "start_docker": 15, "restart_docker": 60, "create": 20, "restart": 15}
 PROOF_SECONDS = 10
+DAY = 86400
 
 
 def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
         "reason": found.reason,
         "playbook": found.playbook,
         "page": found.page,
+        "commits": _mapping(facts.get("changes")).get("commits"),
         "customers_served": served,
         "seen": compose is not None,
         "text": text,
@@ -157,6 +159,9 @@ def _recent(facts: Mapping[str, Any], compose: Any, prometheus: Any, now: float)
     commits = changes.get("commits")
     if commits:
         parts = [f"commit {_text(commits[0]['commit'])} {_ago(commits[0]['time'], now)} ({_text(commits[0]['subject'])})"]
+        late = sum(1 for one in commits if now - one["time"] < DAY)
+        if late > 1:
+            parts[0] += f", {late} of the last {len(commits)} commits within a day"
     else:
         parts = ["last commit unknown"]
     if changes.get("edited"):

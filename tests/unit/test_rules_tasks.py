@@ -15,16 +15,24 @@ from rules.collection import FQCN, PROJECT, Task, entry_points, every_task, load
 
 READING = {
     *(f"ansible.builtin.{name}" for name in ("assert", "debug", "fail", "ping", "set_fact", "set_stats", "stat", "slurp")),
-    *(f"{FQCN}.{name}" for name in ("compose_info", "http_probe", "incident_info", "prometheus_query")),
+    *(f"{FQCN}.{name}" for name in ("compose_info", "http_probe", "incident_info", "prometheus_query", "site_changes_info")),
 }
 INCLUDING = {f"ansible.builtin.{how}_{what}" for how in ("include", "import") for what in ("tasks", "role")}
 GUARD = {"name": f"{FQCN}.incident", "tasks_from": "guard"}
 # No way to ask first, to know what changed, or to stop.
 FORBIDDEN = {f"ansible.builtin.{name}" for name in ("pause", "raw", "script", "shell", "expect")}
 
+# A question over HTTP; with any method but its default it may be an order.
+ASKING = "ansible.builtin.uri"
+
 # The role incident is the guard; it writes only its own lease and record.
 ACTING_ROLES = [role for role in roles() if role.name != "incident"]
 ENTRIES = [pytest.param(role, name, id=f"{role.name}/{name}") for role in ACTING_ROLES for name in entry_points(role)]
+
+
+def reads(task: Task) -> bool:
+    """Whether a task cannot change anything."""
+    return module(task) in READING or (module(task) == ASKING and "method" not in task[ASKING] and "dest" not in task[ASKING])
 
 
 def steps(folder: Path, name: str, seen: tuple[str, ...] = ()) -> Iterator[Task]:
@@ -46,7 +54,7 @@ def first_unguarded(listed: Iterator[Task]) -> Task | None:
         called = module(task)
         if called.endswith("include_role") and {key: task[called].get(key) for key in GUARD} == GUARD:
             return None
-        if called not in READING | INCLUDING:
+        if not reads(task) and called not in INCLUDING:
             return task
     return None
 
@@ -59,8 +67,8 @@ def test_nothing_is_changed_before_guard(role, name):
 @pytest.mark.parametrize(("role", "name"), ENTRIES)
 def test_an_acting_entry_point_begins_with_guard(role, name):
     own = load(role / "tasks" / f"{name}.yml")
-    acts = any(module(task) not in READING | INCLUDING for task in steps(role / "tasks", name))
-    delegates = all(module(task) in READING | INCLUDING for task in tasks(own)) and name == "main"
+    acts = any(not reads(task) and module(task) not in INCLUDING for task in steps(role / "tasks", name))
+    delegates = all(reads(task) or module(task) in INCLUDING for task in tasks(own)) and name == "main"
     begins = first_unguarded(iter([own[0], {"ansible.builtin.command": "anything"}])) is None
     assert not acts or delegates or begins
 
@@ -70,7 +78,7 @@ def test_the_repairs_that_exist_are_seen_as_acting():
         f"{role.name}/{name}"
         for role in ACTING_ROLES
         for name in entry_points(role)
-        if any(module(task) not in READING | INCLUDING for task in steps(role / "tasks", name))
+        if any(not reads(task) and module(task) not in INCLUDING for task in steps(role / "tasks", name))
     }
     assert acting == {"docker_health/main", "docker_health/repair", "docker_health/free_disk"}
 
@@ -97,7 +105,14 @@ def test_no_module_that_cannot_be_planned_or_bounded():
 
 
 def test_no_failure_is_swallowed():
-    assert offenders(lambda task: "ignore_errors" in task or task.get("failed_when") is False) == []
+    # What only reads may fail into a fact that says so; nothing that acts may.
+    assert offenders(lambda task: "ignore_errors" in task) == []
+    assert offenders(lambda task: task.get("failed_when") is False and not (reads(task) and "register" in task)) == []
+
+
+def test_an_order_over_http_would_be_seen():
+    assert reads({"ansible.builtin.uri": {"url": "http://x"}})
+    assert not reads({"ansible.builtin.uri": {"url": "http://x", "method": "POST"}})
 
 
 def test_no_write_claims_to_change_nothing():
