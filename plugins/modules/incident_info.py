@@ -245,6 +245,10 @@ def of_host(places: host.Places) -> dict[str, Any]:
         token = host.read_token(places)
     except IncidentError as problem:
         problems.append(str(problem))
+    try:
+        spool = waiting(places.spool)
+    except OSError as problem:
+        spool = {"count": 0, "entries": [], "leftover": False, "problems": [sentence_for(problem)]}
     return {
         "lease": None if lease is None else {**lease, "in_force": host.in_force(lease)},
         "holds": host.read_holds(places),
@@ -252,7 +256,7 @@ def of_host(places: host.Places) -> dict[str, Any]:
         "token": token,
         "problems": problems,
         "pins": read_pins(places),
-        "spool": waiting(places.spool),
+        "spool": spool,
         "clock": time.time(),
         "boot_id": boot_id(),
     }

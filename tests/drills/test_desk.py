@@ -177,3 +177,15 @@ def test_two_controllers_write_to_one_desk_at_once(drill: DrillLab, tmp_path: Pa
     told = drill.timeline()
     assert chained(told) and [entry["seq"] for entry in told] == [1, 2]
     assert {entry["data"]["name"] for entry in told} == {"hold-0", "hold-1"}
+
+
+@pytest.mark.drill(name="outage-recorded-nowhere", pool="rotated")
+def test_what_nobody_took_is_said_and_the_host_is_given_back(drill: DrillLab, tmp_path: Path) -> None:
+    drill.lab.run(["sh", "-c", f"mkdir -p -m 700 {STATE_DIR} && touch {SPOOL}"], check=True)
+    drill.break_("containers-exited")
+    before = drill.look()
+    run = drill.run("outage", *far_desk(drill, tmp_path, port=1), callback=ONCALL)
+    assert run.status != 0 and SPOOL in run.output, run.output
+    assert "Traceback" not in run.output and "OUTAGE" in run.output, run.output
+    drill.assert_unchanged(before, desk_too=False)
+    drill.assert_tidy()

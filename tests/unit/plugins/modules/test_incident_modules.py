@@ -153,6 +153,13 @@ def test_spooled_on_the_host_delivered_on_the_desk_cleared_on_the_host(run, dirs
     assert run(incident_info, source="desk", desk_dir=desk_dir, host="market-1")["open_incident"]["last"]["delivered"]
 
 
+def test_a_spool_that_cannot_be_read_keeps_nobody_from_looking(run, dirs):
+    os.makedirs(dirs["state_dir"])
+    Path(dirs["state_dir"], "spool").write_text("")
+    seen = run(incident_info, source="host", **dirs)
+    assert (seen["spool"]["count"], "spool" in seen["spool"]["problems"][0]) == (0, True)
+
+
 def test_the_hosts_memory_reaches_the_desk(run, dirs, tmp_path, monkeypatch):
     monkeypatch.setattr(syslog, "syslog", lambda *_said: None)
     entry = {"desk_dir": str(tmp_path), "host": "market-1", "responder": "alice", "run_id": "run-1", "open": True}
