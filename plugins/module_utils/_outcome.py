@@ -140,7 +140,8 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "kept": list(findings.get("kept") or []),
         "proof": list(proof.get("sentences") or []),
         "down": proof.get("down"),
-        "risk": stray + list(findings.get("risk") or []) + _broken_records(run),
+        "risk": stray + list(findings.get("risk") or []),
+        "record_notes": _broken_records(run),
         # A plan says all of it itself.
         "why": [] if ended == "planned" else why,
         "next": [as_typed(run, one) for one in following],

@@ -157,11 +157,13 @@ def _next_update(result: Mapping[str, Any], severity: Any) -> float | None:
 
 def record_line(result: Mapping[str, Any]) -> list[str]:
     record = _mapping(result.get("record"))
+    # What is wrong with a record, or happened to it, is said whether or not this run wrote to it.
+    notes = _items(result.get("record_notes"))
     if record.get("failed"):
-        return [f"NOT WRITTEN: {_text(record.get('msg') or 'the desk gave no answer')}"]
+        return [f"NOT WRITTEN: {_text(record.get('msg') or 'the desk gave no answer')}", *notes]
     incident = record.get("incident")
     if not incident:
-        return []
+        return notes
     parts = [_text(incident)]
     severity = record.get("severity") or result.get("severity")
     if severity:
@@ -176,7 +178,7 @@ def record_line(result: Mapping[str, Any]) -> list[str]:
         parts.append(f"next update due {due}")
     if result.get("undo"):
         parts.append(f"undo: {_text(result['undo'])}")
-    return parts
+    return parts + notes
 
 
 def cause_line(result: Mapping[str, Any]) -> list[str]:

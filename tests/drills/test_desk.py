@@ -185,7 +185,7 @@ def test_what_nobody_took_is_said_and_the_host_is_given_back(drill: DrillLab, tm
     drill.break_("containers-exited")
     before = {name: one.started for name, one in drill.look().containers.items()}
     run = drill.run("outage", *far_desk(drill, tmp_path, port=1), callback=ONCALL)
-    assert run.status != 0 and SPOOL in run.output, run.output
+    assert run.status != 0 and SPOOL in run.output and "RECORDED NOWHERE" in run.output, run.output
     assert "Traceback" not in run.output and "OUTAGE" in run.output, run.output
     assert {name: one.started for name, one in drill.look().containers.items()} == before, (
         "without an intent nothing is changed"

@@ -240,3 +240,10 @@ def test_among_many_hosts_a_risk_is_not_lost():
 def test_among_many_hosts_every_other_one_says_everything(outcome):
     told = {**RESTORED, "outcome": outcome, "why": ["because"]}
     assert summary(told, RECORD, brief=True) == summary(told, RECORD)
+
+
+@pytest.mark.parametrize("ended", ["healthy", "restored", "escalated", "needs_confirmation", "held", "failed"])
+def test_what_is_wrong_with_a_record_is_said_however_the_run_ended(ended):
+    told = {"host": "m", "playbook": "outage", "outcome": ended, "record_notes": ["2 entries wait"]}
+    assert "record 2 entries wait" in summary(told)
+    assert summary(told, {"incident": "INC-1", "head": "9f3c"}).count("INC-1 · head 9f3c · 2 entries wait") == 1
