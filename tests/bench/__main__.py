@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from bench import fleet
 from bench.outage import FAULTS, Repair, by_handbook, by_playbook
 from drills.fixture import DrillLab, running_lab
 
@@ -77,7 +78,7 @@ def verdict(found: float, limit: float, what: str) -> str:
 def main() -> int:
     """Measure and print; a slow machine is no failure."""
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
-    parser.add_argument("what", choices=["outage"])
+    parser.add_argument("what", choices=["outage", "fleet"])
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the table shows the median")
     parser.add_argument("--fault", choices=FAULTS, action="append", help="only this fault; may be given again")
     options = parser.parse_args()
@@ -86,6 +87,9 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         running_lab(os.environ.get("LAB") or "bench", Path(folder)) as shop,
     ):
+        if options.what == "fleet":
+            print("\n".join(fleet.compare(shop, Path(folder), options.repeat)))
+            return 0
         rows = {}
         for fault in options.fault or FAULTS:
             print(f"{fault}: outage.yml", flush=True)

@@ -70,9 +70,14 @@ class Run:
     @property
     def result(self) -> dict[str, Any]:
         """What the run handed to machines by set_stats: incident_result of the one host."""
-        found = list(_results(self.ended.get("custom", {})))
+        found = self.results
         assert len(found) == 1, f"expected one incident_result, the run set {len(found)}:\n{self.output}"
         return found[0]
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The same of every host."""
+        return list(_results(self.ended.get("custom", {})))
 
     @property
     def remote(self) -> list[dict[str, Any]]:
