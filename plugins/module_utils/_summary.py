@@ -219,7 +219,7 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def summary(result: Any, record: Any = None, width: int | None = None, brief: bool = False) -> str:
-    """The whole summary of one host; brief, where others need the room: header and risk alone if nothing was done."""
+    """The whole summary of one host; brief, where others need the room: of a host that is well the header and its risk."""
     now = time.time()
     told = dict(_mapping(result))
     told["record"] = record if record else told.get("record")
@@ -228,7 +228,9 @@ def summary(result: Any, record: Any = None, width: int | None = None, brief: bo
     started, finished = epoch(told.get("started_at")), epoch(told["finished_at"])
     if told.get("repair_seconds") is None and started is not None and finished is not None:
         told["repair_seconds"] = finished - started
-    if brief and told.get("outcome") in ("healthy", "done") and not _items(told.get("did")):
+    below = labelled(told)
+    # Whatever was done or noted beside the proof has to be read.
+    if brief and told.get("outcome") in ("healthy", "done") and {label for label, _text_of in below} <= {"proof", "risk"}:
         return DOT.join([header(told), *(f"risk: {one}" for one in _items(told.get("risk"))[:1])])
-    lines = [header(told)] + [label.ljust(LABEL) + text for label, text in labelled(told)]
+    lines = [header(told)] + [label.ljust(LABEL) + text for label, text in below]
     return summary_wrapped("\n".join(line.rstrip() for line in lines), width)

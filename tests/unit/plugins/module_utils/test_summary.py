@@ -236,6 +236,19 @@ def test_among_many_hosts_a_risk_is_not_lost():
     )
 
 
+@pytest.mark.parametrize(
+    "noted",
+    [
+        {"outcome": "done", "finished_at": FINISHED, "did": ["nothing now"]},
+        {"record_notes": ["CHAIN BROKEN at 3"]},
+        {"causes": ["interrupted"]},
+    ],
+)
+def test_among_many_hosts_what_was_done_or_noted_is_not_lost(noted):
+    told = {**WELL, **noted}
+    assert summary(told, brief=True) == summary(told) != summary(WELL, brief=True)
+
+
 @pytest.mark.parametrize("outcome", ["restored", "escalated", "needs_confirmation", "planned", "held", "failed"])
 def test_among_many_hosts_every_other_one_says_everything(outcome):
     told = {**RESTORED, "outcome": outcome, "why": ["because"]}
