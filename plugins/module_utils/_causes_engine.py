@@ -74,7 +74,12 @@ def _leave_cleanly(view: View, found: Finding, step: str, reason: str) -> None:
     """Store, stop, and only then let the daemon start: each in its turn, and only with the number of containers confirmed."""
     ours = [one for one in view.living if one["project"] == view.project]
     found.reason = reason
-    if view.tried_on_host(step):
+    problem = view.engine.get("settings_problem")
+    if problem:
+        found.escalate = (
+            f"Docker would not come up again: {problem}. Nothing was stopped; mend the file, then run the same command again."
+        )
+    elif view.tried_on_host(step):
         found.escalate = "This was tried in this run and containers live on: `journalctl -u docker -n 50` on the host says why."
     elif view.tried_on_host("stop_cleanly"):
         if ours:

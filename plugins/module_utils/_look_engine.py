@@ -29,6 +29,7 @@ def look(daemon_state: str, root: str, state_dir: str, timeout: float) -> dict[s
         "process": None,
         "living": None,
         "interrupted_stop": None,
+        "settings_problem": None,
         "firewall": None,
     }
     if not _engine_process.is_local():
@@ -40,8 +41,24 @@ def look(daemon_state: str, root: str, state_dir: str, timeout: float) -> dict[s
     if daemon_state != "running" or (found["firewall"] or {}).get("missing"):
         found["living"] = [one.as_dict() for one in _engine_files.living(root)]
         note = _container_stop.read_note(state_dir)
+        found["settings_problem"] = settings_problem()
         found["interrupted_stop"] = {"of": note["of"]} if note else None
     return found
+
+
+def settings_problem(settings: str | None = None) -> str | None:
+    """Why a daemon could not even start: then nothing may be stopped for its sake."""
+    path = settings or SETTINGS
+    try:
+        with open(path, encoding="utf-8") as file:
+            told = json.load(file)
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError as problem:
+        return f"{path} is no JSON at line {problem.lineno}, column {problem.colno} ({problem.msg})"
+    except (OSError, ValueError) as problem:
+        return f"{path} cannot be read ({getattr(problem, 'strerror', None) or 'it is no text'})"
+    return None if isinstance(told, dict) else f"{path} holds no JSON object"
 
 
 def _booted_at() -> str | None:

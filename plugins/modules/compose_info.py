@@ -122,6 +122,7 @@ compose:
         - C(living), the containers whose main process is alive by the engine's own files, while the daemon does not answer or its firewall
           rules are gone; each with C(service), C(project), C(container_id), C(name), C(pid), C(address), C(user), C(stop_timeout) and C(paused).
         - C(interrupted_stop) with the number C(of) containers that an interrupted M(monero_marketplace.incident.container_stop) was to end.
+        - C(settings_problem), why the daemon could not start with the settings in its file; looked at together with C(living).
         - C(firewall) with what is C(missing) of the rules that Docker makes; null where it makes none, or they cannot be read.
       type: dict
     disk:

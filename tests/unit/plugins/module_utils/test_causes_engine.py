@@ -114,6 +114,14 @@ def test_a_confirmation_stays_good_for_what_was_interrupted(recorded_look: Looks
     assert doing(decided(look, confirm))[0] == "stop_cleanly"
 
 
+@pytest.mark.parametrize(("fault", "confirm"), [("docker_killed", KILLED), ("firewall_flushed", FLUSHED)])
+def test_nothing_is_stopped_for_a_daemon_that_could_not_start(recorded_look: Looks, fault: str, confirm: str) -> None:
+    look = recorded_look(fault)
+    look["engine"]["settings_problem"] = "/etc/docker/daemon.json is no JSON at line 3, column 1 (Expecting value)"
+    found = decided(look, confirm)
+    assert doing(found) == [] and "line 3, column 1" in found["escalate"][0]["sentence"]
+
+
 @pytest.mark.parametrize(("fault", "step"), [("docker_killed", "start_docker"), ("firewall_flushed", "restart_docker")])
 def test_it_is_tried_once(recorded_look: Looks, fault: str, step: str) -> None:
     found = decided(recorded_look(fault), KILLED, FLUSHED, tried=("stop_cleanly", step))

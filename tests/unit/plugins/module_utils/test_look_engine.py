@@ -110,6 +110,24 @@ def test_a_daemon_that_makes_no_rules_misses_none(firewall: Firewall, tmp_path: 
     assert _look_engine.firewall(3) is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ('{"iptables": true}', None),
+        ('{"iptables": true\nx}', "is no JSON at line 2, column 1"),
+        ("[]", "holds no JSON object"),
+        ("\udcff", "cannot be read"),
+        (None, None),
+    ],
+)
+def test_settings_with_which_no_daemon_starts(tmp_path: Path, settings: str | None, words: str | None) -> None:
+    path = tmp_path / "daemon.json"
+    if settings is not None:
+        path.write_bytes(settings.encode("utf-8", "surrogateescape"))
+    problem = _look_engine.settings_problem(str(path))
+    assert problem is None if words is None else words in str(problem)
+
+
 @pytest.fixture
 def dockerd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
     """A process of that name, whose pid the daemon's file tells."""
