@@ -197,7 +197,7 @@ def _remember(places: Places, request: Request) -> None:
     """How long the record is by now, where the desk that keeps it cannot change it."""
     if request.incident and request.head and request.entries:
         private_directory(places.state_dir)
-        remember(places, request.incident, request.entries, request.head)
+        remember(places, request.desk, request.incident, request.entries, request.head)
 
 
 def release(places: Places, request: Request, write: bool = True) -> dict[str, Any]:

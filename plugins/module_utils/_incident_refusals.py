@@ -42,6 +42,7 @@ class Request:
     host: str = ""
     project_dir: str = ""
     wait_for_orphan_seconds: float = 60
+    desk: str = ""
     incident: str = ""
     head: str = ""
     entries: int = 0

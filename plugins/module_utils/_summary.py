@@ -173,6 +173,7 @@ def record_line(result: Mapping[str, Any]) -> list[str]:
         parts.append(f"head {_text(head)[:12]}")
     if record.get("intact") is False:
         parts.append(f"TIMELINE BROKEN: {_text(_mapping(record.get('broken_at')).get('why') or 'unknown why')}")
+        notes = [note for note in notes if f"TIMELINE BROKEN of {_text(incident)} " not in note]
     due = clock(result.get("next_update") or _next_update(result, severity), "%H:%M")
     if due:
         parts.append(f"next update due {due}")

@@ -104,6 +104,10 @@ options:
     description: The incident that O(head) and O(entries) are about.
     type: str
     default: ""
+  desk:
+    description: Which desk the incident lies on. What the host remembers of it is compared with that desk only.
+    type: str
+    default: ""
   head:
     description:
       - The hash of the record's last entry. With O(state=checked) and O(state=released) it is kept on the host together with
@@ -312,6 +316,7 @@ REQUEST = {
     "token": {"type": "str", "default": "", "no_log": False},
     "project_dir": {"type": "path"},
     "wait_for_orphan_seconds": {"type": "int", "default": 60},
+    "desk": {"type": "str", "default": ""},
     "incident": {"type": "str", "default": ""},
     "head": {"type": "str", "default": ""},
     "entries": {"type": "int", "default": 0},

@@ -28,7 +28,7 @@ options:
     type: str
   pins:
     description:
-      - With O(source=desk) what the host remembers of its incidents, as RV(pins) gives it. A timeline that is shorter, or that was
+      - With O(source=desk) what the host remembers of the incidents on this desk, one of those in RV(pins). A timeline that is shorter, or that was
         rewritten, is then named even where the desk's own files were made to fit.
     type: dict
     default: {}
@@ -120,7 +120,7 @@ problems:
   type: list
   elements: str
 pins:
-  description: What the host remembers of its incidents, by their ids, each with C(entries), C(head) and C(at).
+  description: What the host remembers of its incidents, by desk and then by id, each with C(entries), C(head) and C(at).
   returned: O(source=host)
   type: dict
 spool:

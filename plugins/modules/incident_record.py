@@ -99,7 +99,7 @@ options:
     default: ""
   pins:
     description:
-      - What the host remembers of its incidents, as RV(monero_marketplace.incident.incident_info#module:pins) gives it.
+      - What the host remembers of the incidents on this desk, one of those in RV(monero_marketplace.incident.incident_info#module:pins).
       - A timeline that does not fit is noted as tampering before the entry is added.
     type: dict
     default: {}

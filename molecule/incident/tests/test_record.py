@@ -66,7 +66,8 @@ def test_a_hold_for_another_playbook_is_placed_once_and_binds_nobody_here(host, 
 
 
 def test_the_host_remembers_the_record(host, folder, entries):
-    known = json.loads(host.file("/var/lib/marketplace_incident/records.json").content_string)["incidents"][folder.name]
+    (desk,) = json.loads(host.file("/var/lib/marketplace_incident/records.json").content_string)["desks"].values()
+    known = desk[folder.name]
     assert (known["entries"], known["head"]) == (len(entries), entries[-1]["hash"])
 
 

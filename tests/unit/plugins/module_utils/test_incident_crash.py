@@ -66,7 +66,7 @@ def test_checking_and_remembering(tmp_path):
 
     def converged(folder: Path, result: dict[str, Any]) -> None:
         assert result["granted"], result["refusal"]
-        assert read_pins(places(folder))["INC-20261123-0213"]["entries"] == 2
+        assert read_pins(places(folder))[""]["INC-20261123-0213"]["entries"] == 2
         guard.release(places(folder), request(token="1"))
         no_scraps(folder)
 
@@ -82,7 +82,7 @@ def test_giving_the_lease_back(tmp_path):
 
     def converged(folder: Path, _result: dict[str, Any]) -> None:
         assert host.read_lease(places(folder)) is None
-        assert read_pins(places(folder))["INC-20261123-0213"]["head"] == "9f3c"
+        assert read_pins(places(folder))[""]["INC-20261123-0213"]["head"] == "9f3c"
         no_scraps(folder)
 
     assert killed_at_each_effect(tmp_path, prepare, act, converged) > 3

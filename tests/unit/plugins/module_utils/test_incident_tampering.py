@@ -23,6 +23,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import judge
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import summary
 
+DESK = "alice@laptop:/desk"
 SAID = Said(
     host="market-1", playbook="outage", responder="alice", run_id="run-1", event="note", text="", severity="P1", open=True
 )
@@ -47,7 +48,7 @@ def folder(desk_dir: str, places: Places) -> Path:
     """Five entries on the desk; the host remembers all of them, as after a close."""
     for number in range(1, 6):
         last = say(desk_dir, f"note {number}")
-    request = Request(responder="alice", controller="c", run_id="run-1", playbook="outage", action="", incident=last["incident"],
+    request = Request(responder="alice", controller="c", run_id="run-1", playbook="outage", action="", desk=DESK, incident=last["incident"],
                       head=last["head"], entries=last["entries"])  # fmt: skip
     guard.release(places, request)
     return Path(desk_dir, last["incident"])
@@ -121,9 +122,9 @@ touched = pytest.mark.parametrize(("touch", "entry", "why"), TOUCHED.values(), i
 
 @touched
 def test_looking_names_the_entry(desk_dir, places, folder, touch, entry, why):
-    assert desk.look(desk_dir, "market-1", 3600, read_pins(places))["open_incident"]["intact"]
+    assert desk.look(desk_dir, "market-1", 3600, read_pins(places)[DESK])["open_incident"]["intact"]
     touch(folder)
-    found = desk.look(desk_dir, "market-1", 3600, read_pins(places))["open_incident"]
+    found = desk.look(desk_dir, "market-1", 3600, read_pins(places)[DESK])["open_incident"]
     assert (found["intact"], found["broken_at"]["entry"]) == (False, entry)
     assert why in found["broken_at"]["why"]
     assert f"TIMELINE BROKEN at entry {entry}" in incident_words(found)
@@ -132,7 +133,7 @@ def test_looking_names_the_entry(desk_dir, places, folder, touch, entry, why):
 @touched
 def test_a_run_that_only_looks_names_it_in_its_summary(desk_dir, places, folder, touch, entry, why):
     touch(folder)
-    seen = desk.look(desk_dir, "market-1", 3600, read_pins(places))
+    seen = desk.look(desk_dir, "market-1", 3600, read_pins(places)[DESK])
     said = summary(judge({"host": "market-1", "playbook": "outage", "findings": {"settled": True}, "desk": seen}))
     assert f"TIMELINE BROKEN of {folder.name} at entry {entry}" in said and why in said
 
@@ -140,21 +141,21 @@ def test_a_run_that_only_looks_names_it_in_its_summary(desk_dir, places, folder,
 @touched
 def test_the_next_entry_notes_it_and_never_hides_it(desk_dir, places, folder, touch, entry, why):
     touch(folder)
-    written = say(desk_dir, "after", pins=read_pins(places))
+    written = say(desk_dir, "after", pins=read_pins(places)[DESK])
     assert (written["intact"], written["broken_at"]["entry"]) == (False, entry)
     assert why in written["broken_at"]["why"]
     events = [json.loads(line)["event"] for line in lines(folder)]
     assert events[-2:] == ["tampering", "note"]
     said = summary({"host": "market-1", "playbook": "outage", "outcome": "restored"}, written)
     assert "TIMELINE BROKEN" in said and why in said
-    say(desk_dir, "more", pins=read_pins(places))
-    assert not desk.look(desk_dir, "market-1", 3600, read_pins(places))["open_incident"]["intact"]
+    say(desk_dir, "more", pins=read_pins(places)[DESK])
+    assert not desk.look(desk_dir, "market-1", 3600, read_pins(places)[DESK])["open_incident"]["intact"]
     assert [json.loads(line)["event"] for line in lines(folder)].count("tampering") == 1
 
 
 def test_a_removed_folder_is_missed_by_the_host(desk_dir, places, folder):
     shutil.rmtree(folder)
-    found = desk.look(desk_dir, "market-1", 3600, read_pins(places))["incidents"]
+    found = desk.look(desk_dir, "market-1", 3600, read_pins(places)[DESK])["incidents"]
     assert [(one["id"], one["intact"], one["broken_at"]["entry"]) for one in found] == [(folder.name, False, 1)]
     assert "all 5 entries" in found[0]["broken_at"]["why"]
 
@@ -170,7 +171,7 @@ def test_a_memory_that_cannot_be_understood_accuses_nobody(desk_dir, folder, odd
 
 def test_a_longer_record_fits_the_hosts_memory(desk_dir, places, folder):
     say(desk_dir, "written by another host's run")
-    assert desk.look(desk_dir, "market-1", 3600, read_pins(places))["open_incident"]["intact"]
+    assert desk.look(desk_dir, "market-1", 3600, read_pins(places)[DESK])["open_incident"]["intact"]
 
 
 # What the host keeps -------------------------------------------------------------------------------------------------
@@ -178,21 +179,31 @@ def test_a_longer_record_fits_the_hosts_memory(desk_dir, places, folder):
 
 def test_the_host_remembers_the_longest_and_forgets_the_oldest(places):
     Path(places.state_dir).mkdir()
-    assert remember(places, "INC-1", 5, "e")
-    assert not remember(places, "INC-1", 4, "d")
-    assert read_pins(places)["INC-1"]["entries"] == 5
+    assert remember(places, DESK, "INC-1", 5, "e")
+    assert not remember(places, DESK, "INC-1", 4, "d")
+    assert read_pins(places)[DESK]["INC-1"]["entries"] == 5
     for number in range(2, MOST + 3):
-        remember(places, f"INC-{number}", 1, "h")
-    assert len(read_pins(places)) == MOST
-    assert "INC-1" not in read_pins(places)
+        remember(places, DESK, f"INC-{number}", 1, "h")
+    assert len(read_pins(places)[DESK]) == MOST
+    assert "INC-1" not in read_pins(places)[DESK]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"incidents": []}', '{"incidents": {"INC-1": 7}}'])
+def test_a_colleagues_own_desk_is_not_accused(places, tmp_path, folder):
+    """Two people whose desks are their own machines: what one has recorded is not missing on the other's desk."""
+    theirs = say(str(tmp_path / "theirs"), "written by bob")
+    remember(places, "bob@laptop:/desk", theirs["incident"], theirs["entries"], theirs["head"])
+    found = read_pins(places)
+    assert set(found) == {DESK, "bob@laptop:/desk"}
+    seen = desk.look(str(tmp_path / "theirs"), "market-1", 3600, found["bob@laptop:/desk"])["incidents"]
+    assert [one["intact"] for one in seen] == [True]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"desks": []}', '{"desks": {"d": 7}}', '{"desks": {"d": {"INC-1": 7}}}'])
 def test_a_damaged_memory_is_an_empty_one(places, content):
     Path(places.state_dir).mkdir()
     Path(places.pins).write_text(content)
-    assert read_pins(places) == {}
-    assert remember(places, "INC-1", 1, "h")
+    assert not any(read_pins(places).values())
+    assert remember(places, DESK, "INC-1", 1, "h")
 
 
 def test_each_check_of_the_lease_remembers_too(places, desk_dir):
@@ -201,8 +212,9 @@ def test_each_check_of_the_lease_remembers_too(places, desk_dir):
         responder="alice", controller="c", run_id="run-1", playbook="outage", action="a", wait_for_orphan_seconds=0
     )
     token = guard.acquire(places, request)["token"]
-    asked = {**request.__dict__, "token": token, "incident": begun["incident"], "head": begun["head"], "entries": 1}
+    known = {"desk": DESK, "incident": begun["incident"], "head": begun["head"], "entries": 1}
+    asked = {**request.__dict__, "token": token, **known}
     guard.check(places, Request(**asked), write=False)
     assert read_pins(places) == {}
     guard.check(places, Request(**asked))
-    assert read_pins(places)[begun["incident"]]["head"] == begun["head"]
+    assert read_pins(places)[DESK][begun["incident"]]["head"] == begun["head"]

@@ -165,9 +165,9 @@ def test_the_hosts_memory_reaches_the_desk(run, dirs, tmp_path, monkeypatch):
     entry = {"desk_dir": str(tmp_path), "host": "market-1", "responder": "alice", "run_id": "run-1", "open": True}
     written = [run(incident_record, text=text, **entry) for text in ("one", "two")][-1]
     token = run(incident_guard, **dirs, **WHO)["token"]
-    known = {"incident": written["incident"], "head": written["head"], "entries": written["entries"]}
+    known = {"desk": "d", "incident": written["incident"], "head": written["head"], "entries": written["entries"]}
     run(incident_guard, state="released", token=token, **known, **dirs, **WHO)
-    pins = run(incident_info, source="host", **dirs)["pins"]
+    pins = run(incident_info, source="host", **dirs)["pins"]["d"]
     assert pins[written["incident"]]["entries"] == 2
     path = tmp_path / written["incident"] / "timeline.jsonl"
     path.write_text(path.read_text().splitlines(keepends=True)[0])
