@@ -116,7 +116,7 @@ def look(wanted: Look) -> dict[str, Any]:
             "unit": daemon.units,
             "detail": daemon.detail,
         },
-        "engine": questions.answer("engine"),
+        "engine": _engine(questions, wanted),
         "disk": disk,
         "reclaimable": reclaimable,
         "project": {"name": project.name, "directory": wanted.project_dir, "problem": problem},
@@ -229,6 +229,14 @@ def is_sick(service: dict[str, Any], clock: float) -> bool:
     started = epoch(service["started_at"])
     young = started is not None and clock - started < 60
     return service["health"] == "unhealthy" or (young and bool(service["restart_count"]))
+
+
+def _engine(questions: Questions, wanted: Look) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = questions.answer("engine", wanted.docker_timeout * 4)
+    except KeyError:  # a firewall that does not answer is no reason to say nothing at all
+        return {}
+    return found
 
 
 def _endpoint(questions: Questions, number: int, url: str, wanted: Look) -> dict[str, Any]:

@@ -116,7 +116,7 @@ compose:
       type: dict
     engine:
       description:
-        - What carries the containers; C(booted_at), when the host came up.
+        - What carries the containers; C(booted_at), when the host came up. Empty where the host did not say in time.
         - C(process) of a daemon that does not answer, with its C(pid), its C(state) in /proc (V(T) is halted by a signal), C(started) and
           the C(result) that systemd knows of it.
         - C(living), the containers whose main process is alive by the engine's own files, while the daemon does not answer or its firewall

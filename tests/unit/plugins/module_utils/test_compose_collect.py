@@ -273,3 +273,13 @@ def test_what_is_not_up_is_said_in_one_line(engine: Any, project_dir: str) -> No
         {"name": "report", "state": "exited", "health": "none", "wanted_containers": 0},
     ]
     assert collect.not_up({"services": services}) == "server: starting"
+
+
+def test_a_firewall_that_does_not_answer_leaves_the_rest_of_the_look(
+    engine: Any, project_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect._look_engine, "look", lambda *_what: time.sleep(20))
+    began = time.monotonic()
+    found = look(project_dir, docker_timeout=1.0)
+    assert found["engine"] == {} and len(found["services"]) > 0
+    assert time.monotonic() - began < 15
