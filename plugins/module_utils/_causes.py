@@ -257,6 +257,15 @@ SERVICE_CAUSES = (
         drill="outage-dns-alias-lost",
     ),
     Cause(
+        "stale-mount",
+        _causes_files.stale_mount,
+        means="a container was started while a disk was read-only and sees it so, though it is writable again",
+        evidence="its own table of mounts against that of the host",
+        answer="restarted once, its log kept; a wallet or monerod only with a confirmation",
+        drill="outage-read-only-data",
+        page=STAYS_DOWN_PAGE,
+    ),
+    Cause(
         "starting",
         _causes_service.starting,
         means="a service is coming up",

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import View, is_good
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._steps import FRESH_STARTS
 
 # What a service says that is not allowed to do something.
 _REFUSED = re.compile(r"permission denied|operation not permitted|EACCES|EPERM", re.IGNORECASE)
@@ -67,3 +68,26 @@ def _is_in_trouble(view: View, service: dict[str, Any]) -> bool:
     return service["state"] not in (None, "missing", "paused") and (
         not well or (endpoint is not None and not is_good(endpoint))
     )
+
+
+def stale_mount(view: View, service: dict[str, Any]) -> Finding | None:
+    """It sees a folder as it was when it was started, whatever has become of the disk since."""
+    folders = (view.storage.get("stale") or {}).get(service["name"])
+    if not folders or service["state"] != "running":
+        return None
+    name = service["name"]
+    found = Finding(
+        name,
+        f"{name} was started while {listed(folders)} was read-only, and still cannot write there",
+        evidence=["its own table of mounts says ro, that of the host rw"],
+        log=service["log"],
+    )
+    if view.tried(name, *FRESH_STARTS):
+        found.escalate = f"{name} was started afresh in this run and still cannot write to {listed(folders)}."
+    elif name in view.site.careful and f"restart:{name}" not in view.site.confirm:
+        found.confirm = f"restart:{name}"
+        found.reason = "a restart throws away what a busy wallet or a syncing daemon is doing"
+    else:
+        found.do = "restart"
+        found.reason = "only a restart gives it the folder as it is now"
+    return found

@@ -150,9 +150,11 @@ class View:
         ours = self.tried(name, "own") or self.tried_on_host("remount")
         if ours and self.site.acted_at is not None and ended < self.site.acted_at:
             return True
-        return any(
-            ended < one["at"] + MENDING_SECONDS for one in self.storage.get("mended") or [] if one["service"] in (None, name)
-        )
+        return any(ended < one["at"] + MENDING_SECONDS for one in self._mendings(name))
+
+    def _mendings(self, name: str) -> list[dict[str, Any]]:
+        """What earlier runs did to disks, or to files of a service."""
+        return [one for one in self.storage.get("mended") or [] if one["service"] in (None, name)]
 
     def is_settling(self, name: str) -> bool:
         """Whether the last verdict on a service may be older than the repair of it, or of something that it needs."""
@@ -160,6 +162,8 @@ class View:
         # Two of its own health checks; or the ten seconds for which nginx remembers a dead upstream, and a little.
         grace = max(12.0, 2 * (service["health_interval"] or 0) + 5)
         acted = self.site.acted_at
+        if any(0 <= self.clock - one["at"] < 2 * grace for one in self._mendings(name)):
+            return True
         if acted is not None and self.clock - acted < grace:
             return True
         if acted is None and self.tried(name, "resume", "unpause"):

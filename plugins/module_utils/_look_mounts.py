@@ -25,14 +25,16 @@ class Mount:
     device: int
     # Either the mount itself, or the whole file system below it and so every other mount of it.
     read_only: bool
+    # This one mount is, though its file system is not.
+    closed_alone: bool = False
     # The folder in which an overlay keeps what was written.
     upper: str | None = None
 
 
-def mounts(proc: str = "/proc") -> list[Mount]:
-    """All mounts that we see, in the order in which they were made; empty where the kernel does not say."""
+def mounts(proc: str = "/proc", pid: str = "self") -> list[Mount]:
+    """All mounts that a process sees, in the order in which they were made; empty where the kernel does not say."""
     try:
-        with open(f"{proc}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        with open(f"{proc}/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             return [mount for line in file if (mount := _mount(line)) is not None]
     except OSError:
         return []
@@ -54,6 +56,7 @@ def _mount(line: str) -> Mount | None:
         source=_plain(below[1]),
         kind=below[0],
         device=os.makedev(int(major), int(minor)),
+        closed_alone="ro" in own[5].split(",") and "ro" not in settings,
         read_only="ro" in own[5].split(",") or "ro" in settings,
         upper=upper,
     )

@@ -44,6 +44,7 @@ def look(
         "read_only": _read_only(disk, table, binds, database, timeout),
         "closed": _closed(declared, by_service or {}, binds, database) if sick else {},
         "users": _users(disk, binds),
+        "stale": _stale(by_service or {}),
         "mended": _mended(state_dir, time.time()),
     }
 
@@ -163,6 +164,21 @@ def _closed(
             )
         if files:
             found[name] = files
+    return found
+
+
+def _stale(by_service: dict[str, list[dict[str, Any]]], proc: str = "/proc") -> dict[str, list[str]]:
+    """Folders which a running container may not write to only because their disk was read-only when it was started."""
+    found: dict[str, list[str]] = {}
+    for name, containers in by_service.items():
+        for container in containers:
+            state = container.get("State") or {}
+            wanted = {one.get("Destination"): one.get("Source") for one in container.get("Mounts") or [] if one.get("RW")}
+            if not wanted or not state.get("Running") or not state.get("Pid"):
+                continue
+            stale = [one for one in _look_mounts.mounts(proc, str(state["Pid"])) if one.point in wanted and one.closed_alone]
+            if stale:
+                found[name] = sorted({clean_line(str(wanted[one.point]), 300) for one in stale})
     return found
 
 

@@ -187,6 +187,7 @@ compose:
         - C(closed) has the files that the user of a sick site's service may not use, by service, each with C(path), C(found), C(wanted),
           C(owner), C(group), C(mode), C(needed), false where it is not known that the service needs it, and C(others), services of
           another user that write there too.
+        - C(stale) has, by service, the folders that its container may not write to only because they were read-only when it was started.
         - C(users) has the services that write to each disk over 80 per cent full.
         - C(mended) has when earlier runs of the last hour began to mend disks (C(service) is null) or files of a service, in C(at).
       type: dict

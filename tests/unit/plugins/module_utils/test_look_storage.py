@@ -213,4 +213,4 @@ def test_a_healthy_host_is_asked_nothing_more(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(_look_storage, "read_kernel_log", never)
     disk = [{"mount": "/", "used_percent": 79.0, "inodes_used_percent": None}]
     found = _look_storage.look(disk, {"a": Declared("a", "x")}, {}, sick=False, database="", timeout=1.0, state_dir="/nowhere")
-    assert found == {"crowded": [], "deleted": [], "read_only": [], "closed": {}, "users": {}, "mended": []}
+    assert found == {"crowded": [], "deleted": [], "read_only": [], "closed": {}, "users": {}, "stale": {}, "mended": []}
