@@ -160,7 +160,7 @@ def _closed(
             file["others"] = sorted(
                 other
                 for other, uid in users.items()
-                if uid and uid[0] != file["owner"] and _reaches(binds[other], file["path"])
+                if uid and uid[0] not in (0, file["owner"]) and _reaches(binds[other], file["path"])
             )
         if files:
             found[name] = files

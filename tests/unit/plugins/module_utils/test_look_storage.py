@@ -214,3 +214,51 @@ def test_a_healthy_host_is_asked_nothing_more(monkeypatch: pytest.MonkeyPatch) -
     disk = [{"mount": "/", "used_percent": 79.0, "inodes_used_percent": None}]
     found = _look_storage.look(disk, {"a": Declared("a", "x")}, {}, sick=False, database="", timeout=1.0, state_dir="/nowhere")
     assert found == {"crowded": [], "deleted": [], "read_only": [], "closed": {}, "users": {}, "stale": {}, "mended": []}
+
+
+def running(pid: int, **more: Any) -> dict[str, Any]:
+    mounts = [
+        {"Destination": "/bound", "Source": "/data/x", "RW": True},
+        {"Destination": "/data", "Source": "/data", "RW": True},
+    ]
+    return {"State": {"Running": True, "Pid": pid}, "Mounts": mounts, **more}
+
+
+def test_a_container_that_was_started_on_a_read_only_disk(tmp_path: Path) -> None:
+    line = "1 2 7:10 /x /bound ro,noatime - ext4 /dev/loop10 rw\n"
+    for pid, text in ((1, line), (2, line.replace("loop10 rw", "loop10 ro")), (3, line.replace(" ro,", " rw,"))):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "mountinfo").write_text(text)
+    by_service = {"wallet": [running(1)], "all-read-only": [running(2)], "well": [running(3)], "gone": [running(4)]}
+    assert _look_storage._stale(by_service, str(tmp_path)) == {"wallet": ["/data/x"]}
+    meant = [{"Destination": "/bound", "Source": "/data/x", "RW": False}]
+    assert _look_storage._stale({"reader": [running(1, Mounts=meant)]}, str(tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            '{"attempts": [{"action": "remount own:server,database", "at": 990}]}',
+            [(None, 990), ("server", 990), ("database", 990)],
+        ),
+        ('{"attempts": [{"action": "own:server", "at": -9000}, {"action": "start:server", "at": 990}]}', []),
+        ('{"attempts": [{"action": "remount"}]}', []),
+        ("half a", []),
+        ("[]", []),
+    ],
+)
+def test_what_earlier_runs_began_to_mend(tmp_path: Path, text: str, found: list[tuple[str | None, float]]) -> None:
+    (tmp_path / "attempts.json").write_text(text)
+    assert [(one["service"], one["at"]) for one in _look_storage._mended(str(tmp_path), 1000.0)] == found
+    assert _look_storage._mended(str(tmp_path / "nowhere"), 1000.0) == []
+
+
+def test_files_of_a_user_whom_another_one_shares_them_with(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    (tmp_path / "shop.db").touch(0o600)
+    users = {"server": STRANGER[0], "archiver": STRANGER[0] + 1, "reader": STRANGER[0] + 2, "root": 0}
+    declared = {name: Declared(name, "x", user=str(uid)) for name, uid in users.items()}
+    binds = {name: [{"source": str(tmp_path), "writable": name != "reader"}] for name in users}
+    found = _look_storage._closed(declared, {}, binds, str(tmp_path / "shop.db"))
+    assert found["server"][0]["others"] == ["archiver"], "root may do anything anyway"
