@@ -80,6 +80,13 @@ class Run:
         return list(_results(self.ended.get("custom", {})))
 
     @property
+    def proposal(self) -> dict[str, Any]:
+        """What triage.yml handed to machines for the one host."""
+        found = [one for statistics in self.ended["custom"].values() for one in statistics.get("triage_result", {}).values()]
+        assert len(found) == 1, f"expected one triage_result, the run set {len(found)}:\n{self.output}"
+        return dict(found[0])
+
+    @property
     def remote(self) -> list[dict[str, Any]]:
         """Results of tasks that really went to a host."""
         return [

@@ -15,6 +15,9 @@ from drills.ledger import Ledger
 from drills.observe import Snapshot
 from drills.playbook import Run
 
+# What a person who was just woken may have to wait for.
+TRIAGE_TASKS = 8
+
 # Kills in a session from which on their moments are judged.
 ENOUGH = 4
 
@@ -38,6 +41,7 @@ def test_outage(
     healthy = drill.look()
     drill.break_(fault.name)
 
+    triage_proposes(fault, drill)
     plan_changes_nothing(fault, drill)
     broken = drill.look()
     arguments: tuple[str, ...] = ()
@@ -76,6 +80,18 @@ def test_outage(
 
     drill.heal()
     ledger.assert_nothing_lost()
+
+
+def triage_proposes(fault: Fault, drill: DrillLab) -> None:
+    """The right playbook within eight tasks, and nothing is touched by looking."""
+    before = drill.look()
+    run = drill.run("triage", callback="monero_marketplace.incident.oncall")
+    drill.assert_unchanged(before, volatile=fault.restless)
+    assert run.status == 0 and run.changed == 0, run.output
+    assert len(run.remote) <= TRIAGE_TASKS, [event["action"] for event in run.remote]
+    assert run.proposal["playbook"] == fault.triage, run.output
+    served = drill.answers() == {"https": 200, "health": 200}
+    assert run.proposal["severity"] in (("P2", "P3") if served else ("P1",)), run.output
 
 
 def plan_changes_nothing(fault: Fault, drill: DrillLab) -> None:
