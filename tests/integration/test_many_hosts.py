@@ -69,16 +69,17 @@ def command(site: Path, callback: str, hosts: dict[str, dict[str, object]]) -> s
     )  # fmt: skip
 
 
+# Whoever is first must not have to survive for the total to be said.
 MANY: dict[str, dict[str, object]] = {
-    "well-1": {},
-    "silent": NOBODY_HOME,
-    "broken": {"findings": BROKEN},
     # Its address changes when it has been opened, which is what a host that dies in the middle looks like from here.
     "lost": {
         "ansible_connection": "{{ 'ssh' if __incident_host is defined else 'local' }}",
         "ansible_host": "127.0.0.1",
         "ansible_port": 1,
     },
+    "broken": {"findings": BROKEN},
+    "silent": NOBODY_HOME,
+    "well-1": {},
     "well-2": {},
 }
 
@@ -91,6 +92,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.Compl
         "many": (oncall, MANY),
         "default": (default, MANY),
         "well": (oncall, {"well-1": {}, "well-2": {}}),
+        "bad": (oncall, {"broken": {"findings": BROKEN}, "silent": NOBODY_HOME, "worse": {"findings": BROKEN}}),
         "one": (oncall, {"well-1": {}}),
     }
     with ThreadPoolExecutor(2) as pool:
@@ -130,12 +132,17 @@ def test_the_exit_status_is_zero_only_if_nobody_needs_a_person(runs):
     assert {name: run.returncode == 0 for name, run in runs.items()} == {
         "many": False,
         "default": False,
+        "bad": False,
         "well": True,
         "one": True,
     }
     last = runs["well"].stdout.rstrip().split("\n")[-3:]
     assert sorted(last[:2]) == ["OUTAGE well-1 · HEALTHY", "OUTAGE well-2 · HEALTHY"]
     assert last[2] == "TOTAL 2 hosts · 2 healthy"
+
+
+def test_the_total_is_said_even_if_no_host_is_well(runs):
+    assert runs["bad"].stdout.count("TOTAL 3 hosts · 2 need a person · 1 unreachable") == 1
 
 
 def test_one_host_has_its_whole_summary_and_no_total(runs):
