@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
 
+_BLAMES_A_DISK = re.compile(r"no space left on device|disk is full|read-only file ?system|readonly database", re.IGNORECASE)
 # An earlier run that was killed has noted when it began to mend something, not when it was done.
 MENDING_SECONDS = 120.0
 
@@ -144,6 +146,8 @@ class View:
 
     def was_mended_since(self, service: dict[str, Any]) -> bool:
         """Whether a disk or files of a service were mended after its last run ended: then that run tells nothing."""
+        if self._blames_a_disk_that_is_well(service):
+            return True
         ended, name = epoch(service["finished_at"]), service["name"]
         if ended is None:
             return False
@@ -151,6 +155,12 @@ class View:
         if ours and self.site.acted_at is not None and ended < self.site.acted_at:
             return True
         return any(ended < one["at"] + MENDING_SECONDS for one in self._mendings(name))
+
+    def _blames_a_disk_that_is_well(self, service: dict[str, Any]) -> bool:
+        if not any(_BLAMES_A_DISK.search(line) for line in service["log"]) or self.storage.get("read_only"):
+            return False
+        shares = [one[key] for one in self.disk for key in ("used_percent", "inodes_used_percent")]
+        return all(share < self.site.disk_critical for share in shares if share is not None)
 
     def _mendings(self, name: str) -> list[dict[str, Any]]:
         """What earlier runs did to disks, or to files of a service."""

@@ -171,6 +171,17 @@ def test_a_killed_run_has_mended_it(healthy: dict[str, Any]) -> None:
     assert decide(healthy)["escalate"]
 
 
+def test_what_fell_over_for_want_of_room_is_started_afresh_where_there_is_room(healthy: dict[str, Any]) -> None:
+    one = loop(healthy, "database", healthy["clock"] - 5)
+    one["log"] = ["panic", "write /data/wal: no space left on device"]
+    assert doing(decide(healthy)) == ["restart:database"]
+    assert decide(healthy, tried=("restart:database",))["escalate"]
+    data = fill(healthy, index=1)
+    assert doing(decide(healthy)) == []
+    store(healthy, users={data["mount"]: ["database"]})
+    assert [cause["cause"] for cause in decide(healthy)["escalate"]] == ["disk-full"]
+
+
 def test_a_container_that_still_sees_a_read_only_folder(healthy: dict[str, Any]) -> None:
     store(healthy, stale={"database": ["/data"], WALLET: ["/data/wallets/buyer"]})
     decided = decide(healthy, careful=frozenset({WALLET}))
