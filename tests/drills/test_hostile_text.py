@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from drills.fixture import DrillLab
+from drills.observe import STATE_DIR
 from drills.playbook import Run
-from lab.faults.hostile_text import MARK, TEMPLATE
+from lab.faults.hostile_text import MARK, TEMPLATE, TEXT
 
 LONGEST_LINE = 2000
 
@@ -34,8 +36,13 @@ def test_hostile_text(drill: DrillLab) -> None:
         assert TEMPLATE in run.output, f"what the server says is not shown as it is:\n{run.output}"
         nothing_came_of_it(drill, run)
     nothing_came_of_it(drill, drill.run("outage", "-vvv", callback="default"), bounded=False)
+
+    hold = json.dumps({"reason": TEXT, "by": TEXT, "since": TEXT, "playbooks": []})
+    drill.lab.run(["mkdir", "-p", f"{STATE_DIR}/holds"], check=True)
+    drill.lab.run(["tee", f"{STATE_DIR}/holds/strange.json"], check=True, stdin=hold)
     at_a_glance = drill.run("status", callback="default")
     assert at_a_glance.status == 0, at_a_glance.output
+    assert TEMPLATE in at_a_glance.output, f"the reason of the hold is not shown as it is:\n{at_a_glance.output}"
     nothing_came_of_it(drill, at_a_glance)
 
     entries = drill.timeline()
