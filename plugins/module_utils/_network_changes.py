@@ -16,7 +16,8 @@ def changed_network(before: dict[str, Any], after: dict[str, Any], service: str)
     """reconnected: it has other names or another address; reloaded: its nginx has other workers."""
     if not before.get("network") or not after.get("network"):
         return None
-    if _ends(before, service) != _ends(after, service):
+    was, now = _ends(before, service), _ends(after, service)
+    if any(end in was and now[end] != was[end] for end in now):
         return "reconnected"
     old, new = _workers(before, service), _workers(after, service)
     return "reloaded" if any(pid in old and new[pid] != old[pid] for pid in new) else None
@@ -28,13 +29,13 @@ def removed_networks(before: dict[str, Any], after: dict[str, Any]) -> list[str]
     return [f"removed network {listed(gone)}"] if gone else []
 
 
-def _ends(compose: dict[str, Any], service: str) -> list[tuple[Any, ...]]:
+def _ends(compose: dict[str, Any], service: str) -> dict[tuple[str, str], tuple[Any, ...]]:
     ends = compose["network"].get("attachments") or []
-    return [
-        (one["container"], one["network"], one["attached"], one["address"], tuple(one["names"]))
+    return {
+        (one["container"], one["network"]): (one["attached"], one["address"], tuple(one["names"]))
         for one in ends
         if one["service"] == service
-    ]
+    }
 
 
 def _workers(compose: dict[str, Any], service: str) -> dict[int, list[int]]:

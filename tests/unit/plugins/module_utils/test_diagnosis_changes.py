@@ -123,6 +123,7 @@ def test_what_changed_though_no_container_was_started(recorded_look: Looks) -> N
 
 def test_a_look_that_could_not_see_the_network_shows_no_change_of_it(recorded_look: Looks) -> None:
     before, after = recorded_look("healthy"), recorded_look("healthy")
-    for old, new in ((None, network()), (network(), None), (network(), {**network(), "names": None})):
+    blind = {**network(), "attachments": [], "nginx": [], "names": None}
+    for old, new in ((None, network()), (network(), None), (blind, network()), (network(), blind)):
         before["network"], after["network"] = old, new
         assert changes(before, after)["did"] == []
