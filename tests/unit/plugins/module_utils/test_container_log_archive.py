@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _container_log
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _container_log_archive as archive
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._container_log import NotKept
 
@@ -108,6 +109,31 @@ def test_no_room_pauses_nothing(docker: Any, log: Path, tmp_path: Path, monkeypa
     with pytest.raises(NotKept, match="no room"):
         run(log, tmp_path)
     assert verbs(docker) == [] and not journal(tmp_path).exists()
+
+
+@pytest.mark.parametrize("copy", [1, 2])
+def test_a_disk_that_is_full_after_all_cuts_nothing(
+    docker: Any, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copy: int
+) -> None:
+    """The room was there when it was asked about; somebody else has it by now: while the bulk is copied, or in the pause."""
+    honest, asked = _container_log.new_file, []
+
+    def full(path: str) -> int:
+        handle = honest(path)
+        if path.endswith(".partial"):
+            asked.append(path)
+        if len(asked) == copy:
+            os.close(handle)
+            handle = os.open("/dev/full", os.O_WRONLY)
+        return handle
+
+    monkeypatch.setattr(_container_log, "new_file", full)
+    content = log.read_bytes()
+    with pytest.raises(NotKept, match="gzip with 1"):
+        run(log, tmp_path)
+    assert log.read_bytes() == content, "a log was cut whose copy is not whole"
+    assert verbs(docker) == (["pause", "unpause"] if copy == 2 else [])
+    assert not journal(tmp_path).exists() and not list((tmp_path / "kept").iterdir())
 
 
 # Each effect of an archive, in the order of its calls.
