@@ -41,7 +41,7 @@ class Fault:
 
 FAULTS = (
     Fault("containers-exited", pool="main", cause=("server", "nginx", "137")),
-    Fault("stack-down", pool="always", cause=("server",)),
+    Fault("stack-down", pool="always", cause=("server",), harms=EVERYBODY),
     Fault("docker-stopped", pool="always", cause=("Docker",), harms=EVERYBODY),
     Fault(
         "docker-killed",
