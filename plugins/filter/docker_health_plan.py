@@ -106,7 +106,7 @@ _value:
     - C(confirm), each with C(what), C(service), C(given) and C(why).
     - C(escalate), each with C(cause), C(service), C(sentence) and the last lines of its C(log).
     - C(waiting), each with C(service) and C(for); C(hopeless), the services that waiting does not bring back; C(healthy) services.
-    - C(settled), whether all expected services are up and all endpoints answer well.
+    - C(settled), whether all expected services are up, all endpoints answer well and nothing is left to a person.
     - C(serving), whether all endpoints answer well, whatever else is wrong.
     - C(decided), false while only waiting shows what is to be done; C(start_period), how many seconds beyond any deadline are planned for
       that.

@@ -66,7 +66,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    C(settled), C(causes), C(plan), C(confirm), C(escalate), C(did), C(untouched), C(kept), C(risk), C(next), C(log) and C(page),
+    C(settled), C(serving), C(causes), C(plan), C(confirm), C(escalate), C(did), C(untouched), C(kept), C(risk), C(next), C(log) and C(page),
     as entry point C(close) of role C(incident) takes them.
   type: dict
 """

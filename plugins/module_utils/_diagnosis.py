@@ -69,6 +69,7 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
         "settled": view.daemon["state"] == "running"
         and not by_service
         and not steps
+        and not any(one.escalate for one in findings)
         and not any(one.is_hopeless for one in findings)
         and all(is_good(one) for one in view.endpoints.values()),
         "serving": bool(view.endpoints) and all(is_good(one) for one in view.endpoints.values()),

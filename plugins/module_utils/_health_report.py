@@ -33,6 +33,7 @@ def report(
         problems = []
     return {
         "settled": last["settled"],
+        "serving": last["serving"],
         "causes": _causes(first, last),
         "plan": _plan(first),
         "confirm": last["confirm"],

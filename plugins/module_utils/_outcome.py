@@ -128,6 +128,8 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "playbook": run["playbook"],
         "title": str(run["playbook"]).replace("_", " ").upper(),
         "outcome": ended,
+        # What is left to a person need not be what customers feel.
+        "serving": bool(findings.get("serving")) and proof.get("verdict") in ("proven", "unproven"),
         "zero": ended in ZERO,
         "unreachable": bool(run.get("unreachable")),
         "news": is_news(run, ended),

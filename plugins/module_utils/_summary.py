@@ -104,6 +104,14 @@ def customers_down(down: Any) -> str:
     return f"customers down {least}{seconds}{since}"
 
 
+def _escalated(result: Mapping[str, Any]) -> str:
+    page = f", page {_text(result['page'])}" if result.get("page") else ""
+    if not result.get("serving"):
+        return f"NOT RESTORED{page}"
+    down = f"{customers_down(result.get('down'))}, " if _items(result.get("did")) else ""
+    return f"SERVING, {down}needs a person{page}"
+
+
 def header(result: Mapping[str, Any]) -> str:
     outcome = result.get("outcome")
     finished = clock(result.get("finished_at")) or "unknown"
@@ -114,7 +122,7 @@ def header(result: Mapping[str, Any]) -> str:
         "contained": f"CONTAINED {finished} UTC",
         "planned": "PLANNED, nothing changed",
         "needs_confirmation": f"NEEDS CONFIRMATION{untouched}",
-        "escalated": f"NOT RESTORED, page {_text(result['page'])}" if result.get("page") else "NOT RESTORED",
+        "escalated": _escalated(result),
         "held": f"HELD{untouched}",
         "failed": f"{'UNREACHABLE' if result.get('unreachable') else 'FAILED'}{untouched}",
     }.get(str(outcome))

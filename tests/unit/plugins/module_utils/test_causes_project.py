@@ -87,7 +87,7 @@ def test_a_service_that_only_the_file_knows_is_not_forgotten(recorded_look: Look
 
 def test_a_healthy_stack_with_a_broken_file_needs_a_person_and_no_step(recorded_look: Looks) -> None:
     decided = decide(with_problem(recorded_look("healthy"), SYNTAX))
-    assert (doing(decided), decided["serving"]) == ([], True)
+    assert (doing(decided), decided["serving"], decided["settled"]) == ([], True, False)
     assert escalations(decided).startswith("Mend /site/docker-compose.yml at line 106, column 4")
 
 

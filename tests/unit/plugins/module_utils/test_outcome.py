@@ -51,6 +51,13 @@ def test_ending(facts: dict[str, object], ended: str, news: bool) -> None:
     assert result["zero"] is (ended in ("healthy", "restored", "done", "planned"))
 
 
+@pytest.mark.parametrize("verdict, serving", [("proven", True), ("unproven", True), ("failed", False), (None, False)])
+def test_left_to_a_person_while_customers_are_served(verdict: str | None, serving: bool) -> None:
+    findings = {**CRASHING, "serving": True}
+    assert outcome.judge(run(findings=findings, proof={"verdict": verdict}, acted=True))["serving"] is serving
+    assert outcome.judge(run(findings=CRASHING, proof=PROVEN, acted=True))["serving"] is False
+
+
 def test_confirmation_command_is_exact() -> None:
     assert outcome.judge(run(findings=PAUSED))["next"] == [
         "ansible-playbook playbooks/outage.yml --limit market-1 -e confirm=unpause:server"

@@ -57,6 +57,14 @@ HEADERS = {
     "asked": ({"outcome": "needs_confirmation", "did": []}, "OUTAGE market-1 · NEEDS CONFIRMATION, nothing changed"),
     "asked after steps": ({"outcome": "needs_confirmation"}, "OUTAGE market-1 · NEEDS CONFIRMATION"),
     "escalated": ({"outcome": "escalated"}, "OUTAGE market-1 · NOT RESTORED"),
+    "escalated, but served": (
+        {"outcome": "escalated", "serving": True, "page": "Incident Commander", "did": ["started server"], "down": {}},
+        "OUTAGE market-1 · SERVING, customers down: unknown, needs a person, page Incident Commander",
+    ),
+    "left to a person, nothing done": (
+        {"outcome": "escalated", "serving": True, "did": []},
+        "OUTAGE market-1 · SERVING, needs a person",
+    ),
     "escalated to": ({"outcome": "escalated", "page": "Database Team"}, "OUTAGE market-1 · NOT RESTORED, page Database Team"),
     "held": ({"outcome": "held", "did": []}, "OUTAGE market-1 · HELD, nothing changed"),
     "unreachable": (
