@@ -161,14 +161,24 @@ def _break(options: argparse.Namespace) -> None:
         if options.fault:
             raise LabError(f"{options.fault!r} is not a fault: choose one of the list.")
         return
-    lab = Lab.named()
+    lab = _full_lab()
     with stage(f"break {lab.name}: {options.fault}"):
         faults.break_lab(lab, options.fault)
     say(f"  {faults.summary(options.fault)}")
 
 
-def _heal(_: argparse.Namespace) -> None:
+def _full_lab() -> Lab:
+    """The lab the caller means; faults and their healing know the whole marketplace, of which a light host has little."""
     lab = Lab.named()
+    owner = lab.state.get("fleet")
+    if owner:
+        anew = f"`{command(owner, 'fleet down')}` and `{command(owner, 'fleet up')}` make it anew"
+        raise LabError(f"{lab.name} is a light host: break it by hand, `{command(lab.name, 'ssh')}`; {anew}.")
+    return lab
+
+
+def _heal(_: argparse.Namespace) -> None:
+    lab = _full_lab()
     with stage(f"heal {lab.name}"):
         faults.heal(lab)
 

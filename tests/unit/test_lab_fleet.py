@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lab import cli, fleet, places
+from lab import cli, fleet, instance, places
+from lab.engine import Engine
 from lab.host_container import INSIDE_PORTS
 from lab.light_seed import PROJECT_FILES, SERVICES
 from rules.collection import PROJECT
@@ -51,3 +53,17 @@ def test_its_project_is_two_services_with_health_checks_as_far_apart_as_real_one
     assert sorted(project["services"]) == sorted(SERVICES)
     assert {service["healthcheck"]["interval"] for service in project["services"].values()} == {"30s"}
     assert {path.name for path in places.LIGHT.iterdir()} == {"Dockerfile", *PROJECT_FILES}
+
+
+@pytest.mark.parametrize("words", [["heal"], ["break", "hung"]])
+def test_faults_of_a_whole_marketplace_are_not_for_a_light_host(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    folder = home / "labs/market-1-light-01"
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text(json.dumps({"fleet": "market-1", "authority": ""}))
+    monkeypatch.setenv("LAB", "market-1-light-01")
+    monkeypatch.setattr(instance, "running_engine", lambda: Engine(host=None, ours=False))
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err
+    assert "is a light host" in said and "`script/lab fleet up` make it anew" in said
