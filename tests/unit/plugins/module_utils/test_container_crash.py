@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeping a container's log and ending containers, killed at each of their effects: the next run completes it."""
+"""Keeping a container's log or a set of files, and ending containers, killed at each of their effects: the next run completes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unit.crash import killed_at_each_effect
 from unit.plugins.module_utils.test_container_stop import Engine
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _container_log as log
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _container_stop, _engine_files
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _container_stop, _engine_files, _file_set
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._container_stop import Plan, stop
 
 CONTAINER = {
@@ -46,6 +46,25 @@ def test_keeping_a_log(engine: Any, tmp_path: Path) -> None:
 
     effects = killed_at_each_effect(tmp_path, nothing, act, converged, also=[(log, "compress"), (log, "sha256")])
     assert effects > 5
+
+
+def test_keeping_a_set_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_file_set, "_check_other_disk", lambda _paths, _folder: None)
+    contents = {"shop.db": b"SQLite" * 1000, "shop.db-wal": b"frames" * 100}
+
+    def prepare(folder: Path) -> None:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+
+    def act(folder: Path) -> dict[str, Any]:
+        return _file_set.keep([str(folder / name) for name in contents], str(folder / "kept"))
+
+    def converged(folder: Path, result: dict[str, Any]) -> None:
+        assert [Path(one["path"]).read_bytes() for one in result["kept"]] == list(contents.values())
+        assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == contents
+        assert len(list((folder / "kept").iterdir())) == 4, "two copies, each with its checksum"
+
+    assert killed_at_each_effect(tmp_path, prepare, act, converged, also=[(_file_set, "run"), (_file_set, "seal")]) > 8
 
 
 @pytest.fixture
