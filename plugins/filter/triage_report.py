@@ -13,8 +13,8 @@ description:
 options:
   _input:
     description:
-      - The facts, C(host), C(site), C(binding), C(compose), C(problem), C(changes), C(prometheus), C(silences), C(desk), C(inventory)
-        and C(playbook_dir), as role C(triage) gathers them.
+      - The facts, C(host), C(site), C(binding), C(compose), C(problem), C(changes), C(prometheus), C(silences), C(desk), C(unreachable),
+        C(severity), C(severity_reason), C(responder), C(inventory) and C(playbook_dir), as role C(triage) gathers them.
     type: dict
     required: true
 seealso:
@@ -31,7 +31,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(severity) (V(P1) to V(P4), or null where nothing is wrong) with its C(reason), the C(playbook), whom to C(page) as a list.
+    - C(severity) (V(P1) to V(P4), or null where nothing is wrong) with the C(reason) of the C(proposed_severity), the C(playbook), whom to C(page) as a list.
     - C(customers_served), null where nobody could ask; C(seen), false where nothing could be seen; and the whole C(text).
   type: dict
 """
@@ -45,6 +45,9 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import Site
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_words import triage
 
+# Those that are there can be proposed.
+PLAYBOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "playbooks")
+
 
 def triage_report(facts: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(facts, dict) or "host" not in facts or "site" not in facts:
@@ -52,16 +55,19 @@ def triage_report(facts: dict[str, Any]) -> dict[str, Any]:
     compose, here = facts.get("compose") or {}, os.getcwd()
     sources = [str(one) for one in facts.get("inventory") or []]
     near = [os.path.relpath(one) if one.startswith(here + os.sep) else one for one in sources]
-    return triage(
-        {
-            **facts,
-            "plan": _diagnosis.plan(compose, _site(facts["site"])) if "services" in compose else None,
-            "clock": compose.get("clock") or facts.get("clock"),
-            # The one that ansible.cfg of a clone names needs no -i.
-            "inventory": [] if near == ["inventories/production"] else near,
-            "from_clone": facts.get("playbook_dir", "") in ("", os.path.join(here, "playbooks")),
-        }
-    )
+    asked = {
+        **facts,
+        "built": frozenset(os.path.splitext(name)[0] for name in os.listdir(PLAYBOOKS)) if os.path.isdir(PLAYBOOKS) else (),
+        "plan": _diagnosis.plan(compose, _site(facts["site"])) if "services" in compose else None,
+        "clock": compose.get("clock") or (facts.get("binding") or {}).get("clock") or facts.get("clock"),
+        # The one that ansible.cfg of a clone names needs no -i.
+        "inventory": [] if near == ["inventories/production"] else near,
+        "from_clone": facts.get("playbook_dir", "") in ("", os.path.join(here, "playbooks")),
+    }
+    try:
+        return triage(asked)
+    except ValueError as wrong:
+        raise AnsibleFilterError(str(wrong)) from wrong
 
 
 def _site(site: dict[str, Any]) -> Site:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import Signs
+
 # The handbook's response times, in seconds.
 RESPONSE = {"P1": 15 * 60, "P2": 3600, "P3": 4 * 3600, "P4": 7 * 86400}
 ORDER = ("P1", "P2", "P3", "P4")
@@ -30,7 +32,12 @@ ALERTS = {
 # Without these customers notice nothing.
 MONITORING = ("prometheus", "alertmanager", "exporter", "grafana")
 # Whom to ask outside, by what a cause is about.
-VENDORS = {"docker": "Docker Support (support@docker.com)"}
+VENDORS = {"docker": "Docker Support (support@docker.com)", "ddos": "Cloudflare, if it is a flood (dash.cloudflare.com)"}
+# At once, whatever the clock says.
+PAGED = {
+    "security_breach": ("Security Team: no public word before they approve", "CISO / Security Lead", "Incident Commander"),
+    "data_corruption": ("Database Team: data may be at stake", "CTO", "Incident Commander"),
+}
 
 
 @dataclass
@@ -64,7 +71,7 @@ def alerts(prometheus: Mapping[str, Any] | None) -> list[dict[str, Any]] | None:
             "severity": one["labels"].get("severity", ""),
             "state": one["labels"].get("alertstate", "unknown"),
             "since": begun.get(_identity(one["labels"])),
-            "about": one["labels"].get("instance") or one["labels"].get("wallet") or one["labels"].get("mountpoint") or "",
+            "about": next((one["labels"][key] for key in ("wallet", "mountpoint", "instance") if one["labels"].get(key)), ""),
         }
         for one in told["samples"]
     ]
@@ -94,17 +101,26 @@ def propose(
     served: bool | None,
     ratio: float | None,
     site: Mapping[str, Any],
+    signs: Signs = Signs(),  # noqa: B008  it cannot be changed
 ) -> Proposal:
     """Severity and playbook from the worst that was seen; whom to page from what one person cannot do alone."""
     firing = [one for one in fired or [] if one["state"] == "firing"]
     severity, reason = _severity(compose, plan, firing, served, ratio, site)
-    found = Proposal(severity, reason, _playbook(compose, plan, firing, ratio, site))
+    playbook = _playbook(compose, plan, firing, ratio, site)
+    if signs.breach:
+        return Proposal("P1", f"security breach: {signs.breach}", "security_breach", list(PAGED["security_breach"]))
+    if signs.damage:
+        return Proposal("P1", f"data may be damaged: {signs.damage}", "data_corruption", list(PAGED["data_corruption"]))
+    if severity == "P1" and signs.unserved and compose is not None:
+        reason = f"{reason}: {signs.unserved}"
+    elif severity != "P1" and signs.gravest:
+        severity, reason = "P1", signs.gravest
+    if playbook is None and served is False:
+        playbook = "outage"
+    found = Proposal(severity, reason, playbook)
     roots = [one for one in (plan or {}).get("causes") or [] if not one.get("consequence_of")]
-    if (
-        severity == "P1"
-        and plan is not None
-        and (plan["escalate"] or plan["confirm"] or not (plan["steps"] or plan["waiting"]))
-    ):
+    alone = plan is not None and not (plan["escalate"] or plan["confirm"]) and bool(plan["steps"] or plan["waiting"])
+    if severity == "P1" and not alone:
         found.page.append("Incident Commander: no playbook ends this alone")
     elif severity == "P1":
         found.page.append("nobody yet: the command below may end it alone; Incident Commander after 30 min")
@@ -112,10 +128,10 @@ def propose(
         found.page.append("nobody else: on-call within the hour, customers may feel it, so not left for business hours")
     elif severity is not None:
         found.page.append("nobody: it can wait for business hours")
-    if found.playbook in ("database", "data_corruption") or any(_is_about_data(one, site) for one in roots):
+    if signs.unserved and not (plan or {}).get("causes"):
+        found.vendors.append(VENDORS["ddos"])
+    if found.playbook == "database" or any(_is_about_data(one, site) for one in roots):
         found.page.append("Database Team: data may be at stake")
-    if found.playbook == "security_breach":
-        found.page.append("Security Team: no public word before they approve")
     if any(one["cause"].startswith("docker-") for one in roots):
         found.vendors.append(VENDORS["docker"])
     return found

@@ -21,6 +21,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._prometheus_proof import outage_window
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import DOT, _mapping, _text, clock, duration
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage import (
+    ORDER,
     RESPONSE,
     Proposal,
     alerts,
@@ -29,15 +30,17 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._triag
     propose,
     value,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import read as read_signs
 
 MINIMUM_REQUESTS = 20
 MOST = 4
-# Playbooks that can be run; of others the handbook's page is named.
-BUILT = ("outage",)
+# What there is to read where the handbook's playbook is not there yet.
+BY_HAND = {"data_corruption": "read docs/data_corruption.md", "error_rate": "read docs/rollback.md"}
 # What each step takes on a host that is not busy, in seconds, measured on the lab; and the proof that follows.
 SECONDS = {"free_disk": 15, "start_docker": 15, "restart_docker": 60, "create": 20, "restart": 15}
 PROOF_SECONDS = 10
 DAY = 86400
+UNSEEN = "unknown: the services could not be looked at"
 
 
 def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,8 +49,12 @@ def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
     compose, plan = facts.get("compose") or None, facts.get("plan") or None
     served = customers(compose, str(site.get("public_url") or ""), str(site.get("health_url") or ""))
     fired, ratio = alerts(prometheus), error_ratio(prometheus, MINIMUM_REQUESTS)
-    found = propose(compose, plan, fired, served, ratio, site)
     now = float(facts.get("clock") or 0.0)
+    signs = read_signs(facts, [one for one in fired or [] if one["state"] == "firing"], now)
+    if signs.unserved and compose is not None:
+        served = False
+    found = propose(compose, plan, fired, served, ratio, site, signs)
+    severity, title = _title(facts, found)
     lines = [
         ("site", _site(compose, prometheus, served, ratio, now)),
         ("cause", _causes(facts, plan)),
@@ -59,17 +66,17 @@ def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
             "holds",
             DOT.join([*hold_words(_mapping(facts.get("binding"))), f"lease {lease_words(_mapping(facts.get('binding')))}"]),
         ),
-        ("record", _record(facts, found, now)),
+        ("record", _record(facts, severity, fired, now)),
     ]
     if found.page or found.vendors:
         lines.append(("page", DOT.join([*found.page, *found.vendors])))
-    lines.append(("next", _next(facts, found, plan)))
-    title = f"{found.severity} proposed: {_text(found.reason)}" if found.severity else f"no incident: {_text(found.reason)}"
+    lines.append(("next", _next(facts, found, severity, plan)))
     text = "\n".join(
         [f"TRIAGE {_text(facts.get('host'))}{DOT}{title}", *(label.ljust(LABEL) + words for label, words in lines)]
     )
     return {
-        "severity": found.severity,
+        "severity": severity,
+        "proposed_severity": found.severity,
         "reason": found.reason,
         "playbook": found.playbook,
         "page": found.page,
@@ -78,6 +85,23 @@ def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
         "seen": compose is not None,
         "text": text,
     }
+
+
+def _title(facts: Mapping[str, Any], found: Proposal) -> tuple[str | None, str]:
+    """The severity that counts, and its words. A person may know better than the facts, and says why."""
+    wanted, why = str(facts.get("severity") or ""), _text(facts.get("severity_reason") or "")
+    if not wanted:
+        words = f"{found.severity} proposed" if found.severity else "no incident"
+        return found.severity, f"{words}: {_text(found.reason)}"
+    if wanted not in ORDER or not why:
+        raise ValueError(
+            f"triage_severity ({_text(wanted)}) is a person's word against the facts: "
+            f"give one of {', '.join(ORDER)}, and say why with triage_severity_reason."
+        )
+    return (
+        wanted,
+        f"{wanted} by {_text(facts.get('responder'))}: {why} (the facts: {found.severity or 'no incident'}, {_text(found.reason)})",
+    )
 
 
 def _ago(moment: Any, now: float) -> str:
@@ -109,7 +133,7 @@ def _site(compose: Any, prometheus: Any, served: bool | None, ratio: float | Non
 
 def _causes(facts: Mapping[str, Any], plan: Any) -> str:
     if plan is None:
-        return _text(facts.get("problem") or "unknown: the services could not be looked at")
+        return _text(_mapping(facts.get("unreachable")).get("sentence") or facts.get("problem") or UNSEEN)
     told = [one["sentence"] for one in plan["causes"] if not one.get("consequence_of")]
     more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
     up = f"{len(plan['healthy'])} services healthy" if plan["healthy"] else "no service known to be healthy"
@@ -230,26 +254,44 @@ def _silences(silences: Any) -> str:
     return ("; ".join(told) or "none") + (f" and {len(active) - MOST} more" if len(active) > MOST else "")
 
 
-def _record(facts: Mapping[str, Any], found: Proposal, now: float) -> str:
+def _record(facts: Mapping[str, Any], severity: str | None, fired: list[dict[str, Any]] | None, now: float) -> str:
     desk = _mapping(facts.get("desk"))
-    if "incidents" not in desk:
-        return "unknown: the desk gave no answer"
     current = _mapping(desk.get("open_incident"))
-    due = RESPONSE.get(str(found.severity))
-    if not current:
-        within = f", to be acknowledged within {duration(due)} of the alert" if due else ""
-        return f"no incident open{within}"
-    opened = epoch(current.get("opened"))
-    return incident_words(current) + (f", opened {_ago(opened, now)}, to be acknowledged within {duration(due)}" if due else "")
+    known = (
+        incident_words(current)
+        if current
+        else "no incident open"
+        if "incidents" in desk
+        else "unknown: the desk gave no answer"
+    )
+    due = RESPONSE.get(str(severity))
+    if not due:
+        return known
+    firing = [one["since"] for one in fired or [] if one["state"] == "firing" and isinstance(one["since"], (int, float))]
+    began = epoch(current.get("opened")) if current else min(firing, default=None)
+    if began is None or not now:
+        return f"{known}{DOT}to be acknowledged within {duration(due)} of the alert"
+    late = f"{duration(now - began - due)} LATE unless it was" if now > began + due else f"{duration(began + due - now)} left"
+    return f"{known}{DOT}to be acknowledged by {clock(began + due)} UTC ({severity}: {duration(due)}; {late})"
 
 
-def _next(facts: Mapping[str, Any], found: Proposal, plan: Any) -> str:
+def _next(facts: Mapping[str, Any], found: Proposal, severity: str | None, plan: Any) -> str:
     if found.playbook is None:
         return "nothing to do"
-    if found.playbook not in BUILT:
-        return f"the handbook's playbook for {found.playbook.replace('_', ' ')} by hand; nothing of it is automatic yet"
     run = {"host": facts["host"], "inventory": facts.get("inventory"), "from_clone": facts.get("from_clone", True)}
-    parts = [as_typed(run, command(run, found.playbook))]
+    if facts.get("unreachable"):
+        return _text(_mapping(facts["unreachable"]).get("next") or "the hoster's console")
+    binding = _mapping(facts.get("binding"))
+    if _mapping(binding.get("lease")).get("in_force"):
+        return f"{as_typed(run, command(run, 'status'))}{DOT}somebody is at work (see lease): wait, or ask before you take over"
+    holds = [one for one in binding.get("holds") or [] if not one.get("playbooks") or found.playbook in one["playbooks"]]
+    if holds:
+        return f"{as_typed(run, command(run, 'status'))}{DOT}hold {_text(holds[0]['name'])} forbids {found.playbook}: ask {_text(holds[0].get('by'))}"
+    if found.playbook not in (facts.get("built") or ("outage",)):
+        page = BY_HAND.get(found.playbook, f"the handbook's playbook for {found.playbook.replace('_', ' ')} by hand")
+        return f"{page}{DOT}no playbook {found.playbook} is there yet"
+    extra = ["-e", f"incident_severity={severity}"] if severity not in (None, "P1") else []
+    parts = [as_typed(run, command(run, found.playbook, *extra))]
     if plan is None:
         return parts[0]
     asks = [one["what"] for one in plan["confirm"] if not one["given"]]

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from unit.plugins.plans import HEALTH, PUBLIC, Looks, decide, service
 
+from ansible_collections.monero_marketplace.incident.plugins.filter import triage_report
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage import ALERTS
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_words import triage
 
@@ -182,3 +184,118 @@ def test_text_from_outside_stays_text(recorded_look: Looks) -> None:
     assert "\x1b" not in text and "\x00" not in text
     assert all(len(one) < 4000 for one in text.splitlines())
     assert len(text.splitlines()) == 10
+
+
+def firing(*names: str, **labels: str) -> list[dict[str, Any]]:
+    return [sample(1.0, alertname=name, alertstate="firing", severity="P1", **labels) for name in names]
+
+
+def test_a_breach_comes_before_every_repair(recorded_look: Looks) -> None:
+    found = triage(facts(recorded_look("containers_exited"), prometheus=told(alerts=firing("UnauthorizedAccess"))))
+    assert (found["severity"], found["playbook"]) == ("P1", "security_breach")
+    assert "Security Team" in found["page"][0] and "outage.yml" not in line(found["text"], "next")
+    desk = {"incidents": [], "open_incident": {"id": "INC-1", "title": "security_breach"}}
+    assert triage(facts(recorded_look("healthy"), desk=desk))["playbook"] == "security_breach"
+
+
+def test_a_word_of_damage_stops_every_repair(recorded_look: Looks) -> None:
+    look = recorded_look("unhealthy")
+    service(look, "server")["log"] = ["sqlite3.DatabaseError: database disk image is malformed"]
+    found = triage(facts(look))
+    assert (found["severity"], found["playbook"]) == ("P1", "data_corruption")
+    assert [one.partition(":")[0] for one in found["page"]] == ["Database Team", "CTO", "Incident Commander"]
+    assert line(found["text"], "next").startswith("next   read docs/data_corruption.md")
+
+
+def probed(look: dict[str, Any], *values: float, age: float = 0.0) -> dict[str, Any]:
+    points = [[look["clock"] - age - 2.0 * (len(values) - number), value] for number, value in enumerate(values)]
+    answer = told(alerts=[])
+    answer["results"]["probe"] = {"samples": [], "series": [{"labels": {}, "points": points}], "problem": None}
+    return answer
+
+
+def test_customers_are_believed_before_the_host(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    found = triage(facts(look, prometheus=probed(look, 1, 1, 0, 0)))
+    assert (found["severity"], found["playbook"], found["customers_served"]) == ("P1", "outage", False)
+    assert "DOWN for customers since" in line(found["text"], "site") and "cloudflare" in line(found["text"], "page")
+    for calm in (probed(look, 1, 1, 0), probed(look, 1, 0, 0, age=3600)):
+        assert triage(facts(look, prometheus=calm))["customers_served"] is True
+
+
+def test_two_silent_wallets_are_funds_out_of_reach(recorded_look: Looks) -> None:
+    def silent(*wallets: str) -> dict[str, Any]:
+        return told(
+            alerts=[one for name in wallets for one in firing("WalletRPCUnreachable", wallet=name, instance="server:8080")]
+        )
+
+    one = triage(facts(recorded_look("healthy"), prometheus=silent("buyer")))
+    two = triage(facts(recorded_look("healthy"), prometheus=silent("buyer", "vendor")))
+    assert (one["severity"], one["playbook"]) == ("P2", "monero_rpc")
+    assert (two["severity"], two["playbook"]) == ("P1", "monero_rpc") and "1 of 3 wallets answer" in two["reason"]
+
+
+def test_a_database_that_takes_no_writes_is_critical(recorded_look: Looks) -> None:
+    prometheus = told(alerts=firing("DatabaseUnavailable"), database=[sample(0)])
+    found = triage(facts(recorded_look("healthy"), prometheus=prometheus))
+    assert (found["severity"], found["playbook"]) == ("P1", "database")
+
+
+def test_a_person_knows_better_and_says_why(recorded_look: Looks) -> None:
+    look = recorded_look("containers_exited")
+    found = triage(facts(look, severity="P3", severity_reason="a rehearsal", responder="alice"))
+    assert (found["severity"], found["proposed_severity"]) == ("P3", "P1")
+    assert found["text"].startswith("TRIAGE market-1 · P3 by alice: a rehearsal (the facts: P1, customers are not served)")
+    assert "-e incident_severity=P3" in line(found["text"], "next")
+    for wrong in ({"severity": "P3"}, {"severity": "P9", "severity_reason": "because"}):
+        with pytest.raises(ValueError, match="triage_severity"):
+            triage(facts(look, **wrong))
+
+
+def test_what_binds_the_host_binds_the_proposal(recorded_look: Looks) -> None:
+    lease = {
+        "in_force": True,
+        "responder": "alice",
+        "controller": "c",
+        "playbook": "outage",
+        "since": "02:00",
+        "until": "02:15",
+    }
+    hold = {"name": "evidence", "by": "bob", "since": "01:00", "reason": "a copy is taken", "playbooks": ["outage"]}
+    other = {**hold, "playbooks": ["rollback"]}
+    for binding, proposed in (({"lease": lease}, "status"), ({"holds": [hold]}, "status"), ({"holds": [other]}, "outage")):
+        text = triage(facts(recorded_look("containers_exited"), binding={"holds": [], "lease": None, **binding}))["text"]
+        assert f"playbooks/{proposed}.yml" in line(text, "next")
+
+
+def test_a_host_that_gives_no_answer_still_gets_its_lines() -> None:
+    found = triage(
+        facts(
+            None,
+            unreachable={"sentence": "market-1 does not answer.", "next": "ping market-1; then the hoster's console"},
+            desk={"incidents": [], "open_incident": {"id": "INC-1", "status": "open"}},
+        )
+    )
+    assert (found["severity"], found["seen"]) == ("P1", False)
+    assert "does not answer" in line(found["text"], "cause") and "INC-1" in line(found["text"], "record")
+    assert line(found["text"], "next") == "next   ping market-1; then the hoster's console"
+
+
+def test_the_clock_of_acknowledgement_runs(recorded_look: Looks) -> None:
+    look = recorded_look("containers_exited")
+    prometheus = told(
+        alerts=firing("ServiceDown"), alerts_since=[sample(look["clock"] - 60, alertname="ServiceDown", severity="P1")]
+    )
+    assert "(P1: 15 m 00 s; 14 m 00 s left)" in line(triage(facts(look, prometheus=prometheus))["text"], "record")
+    desk = {"incidents": [], "open_incident": {"id": "INC-1", "status": "open", "opened": "2026-11-23T00:00:00Z"}}
+    assert "LATE unless it was" in line(triage(facts(look, desk=desk))["text"], "record")
+
+
+def test_what_is_proposed_as_a_command_is_there() -> None:
+    assert {"outage", "status"} <= {path.removesuffix(".yml") for path in os.listdir(triage_report.PLAYBOOKS)}
+
+
+def test_ages_are_known_also_where_docker_is_not() -> None:
+    changes = {"commits": [{"commit": "abc1234", "time": 940.0, "subject": "a change"}]}
+    told = facts(None, binding={"clock": 1000.0, "holds": [], "lease": None}, changes=changes)
+    assert "abc1234 1 m 00 s ago" in line(triage_report.triage_report(told)["text"], "recent")
