@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -112,6 +113,30 @@ def test_a_wallet_that_does_not_answer_stops_it_all(drill: DrillLab) -> None:
     assert not when(told, "container_stop", "SIGTERM"), "something was stopped though a wallet was not on disk"
     assert drill.lab.run(["systemctl", "is-active", "docker"]).stdout.strip() == "failed"
     drill.assert_tidy()
+
+
+@pytest.mark.drill(name="engine-killed-stays", pool="rotated")
+def test_what_does_not_end_is_named_and_not_killed(drill: DrillLab) -> None:
+    """Docker stays down until it has ended; then the same command goes on where it stopped."""
+    keeper = drill.lab.run(["pgrep", "--full", "^python3 -u /opt/database/keeper.py"], check=True).stdout.strip()
+    drill.break_("docker-killed")
+    drill.lab.run(["kill", "-STOP", keeper], check=True)
+    confirm = ("-e", "confirm=start_docker:11-containers")
+    since = cursor(drill.lab)
+    run = drill.run("outage", *confirm, callback="monero_marketplace.incident.oncall")
+    told = journal(drill.lab, since)
+    assert run.status != 0 and run.result["outcome"] == "escalated", run.output
+    assert re.search(r"database \(pid \d+\) lives on", run.output.replace("\n       ", " ")), run.output
+    assert not when(told, "container_stop", "SIGTERM to monerod"), "what others need was stopped before them"
+    assert drill.lab.run(["systemctl", "is-active", "docker"]).stdout.strip() == "failed"
+    assert drill.lab.run(["kill", "-0", keeper]).returncode == 0, "it was killed"
+
+    drill.lab.run(["kill", "-CONT", keeper], check=True)
+    run = drill.run("outage", *confirm, callback="monero_marketplace.incident.oncall")
+    assert run.status == 0, run.output
+    whole = journal(drill.lab, since)
+    assert len(when(whole, "container_stop", "SIGTERM to database")) == 1, "it was told twice"
+    assert drill.answers() == {"https": 200, "health": 200}
 
 
 @pytest.mark.drill(name="engine-reboot-hold", pool="rotated")
