@@ -66,7 +66,7 @@ def look(wanted: Look) -> dict[str, Any]:
     if daemon.running:
         questions.ask("containers", _compose_engine.read_containers, wanted.docker_timeout)
     containers = questions.answer("containers") if daemon.running else None
-    project, problem = _look_project.read(lambda: questions.answer("project"), containers, wanted.project_dir)
+    project, problem = _look_project.read(lambda: questions.answer("project"), containers, wanted.project_dir, root)
     if problem is None or problem["readable"]:
         _check_services(wanted, project)
     if daemon.running and containers is None:

@@ -14,23 +14,25 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_parse import Declared, Project
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._container_log_archive import containers_on_disk
 
 _LABEL = "com.docker.compose."
 _GIT_SECONDS = 2.0
 
 
 def read(
-    ask: Callable[[], Project], containers: list[dict[str, Any]] | None, directory: str
+    ask: Callable[[], Project], containers: list[dict[str, Any]] | None, directory: str, root: str
 ) -> tuple[Project, dict[str, Any] | None]:
-    """The project, and what is wrong with its files. containers is None where the engine could not be asked.
+    """The project, and what is wrong with its files.
 
-    A refusal without any container is the end of the look: nothing would be known at all.
+    containers is None where the engine could not be asked; then its own notes below root tell of them. A refusal without any
+    container is the end of the look: nothing would be known at all.
     """
     try:
         project = ask()
     except _compose_engine.FilesRefused as refused:
-        known = of_labels(containers or [], directory)
-        if containers is not None and not known.services:
+        known = of_labels(containers_on_disk(root) if containers is None else containers, directory)
+        if not known.services:
             raise
         problem = _project_problem.problem_of(refused.said, directory, compose_files(directory))
         problem["sentence"] += _history(problem["file"], directory)

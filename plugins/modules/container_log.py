@@ -174,7 +174,7 @@ def find(options: dict[str, Any]) -> Containers:
             f"Docker does not answer ({daemon.detail}), so no log can be read: start it (`systemctl start docker`), then run again."
         )
     project, _problem = _look_project.read(
-        lambda: _compose_engine.read_project(options["project_dir"]), found, options["project_dir"]
+        lambda: _compose_engine.read_project(options["project_dir"]), found, options["project_dir"], _compose_host.engine_root()
     )
     for name in options["services"]:
         if name not in project.services:

@@ -119,6 +119,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _compose_host,
     _container_stop,
     _engine_files,
+    _look_project,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting, renew
@@ -126,13 +127,17 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 
 def planned(options: dict[str, Any]) -> tuple[_container_stop.Plan, list[_engine_files.Living]]:
     _compose_engine.check_project_dir(options["project_dir"])
-    project = _compose_engine.read_project(options["project_dir"])
     daemon = _compose_engine.read_daemon(options["docker_timeout"])
     if daemon.state == "not_responding":
         raise _compose_engine.CannotLook(
             f"Docker neither answers nor is it down ({daemon.detail}), so nothing is stopped behind its back: "
             "`systemctl status docker` and `journalctl -u docker -n 50` show what it does."
         )
+    root = daemon.root_dir or _compose_host.engine_root()
+    # By the engine's notes, which are true with and without a daemon, where Compose cannot read its files.
+    project, _problem = _look_project.read(
+        lambda: _compose_engine.read_project(options["project_dir"]), None, options["project_dir"], root
+    )
     plan = _container_stop.Plan(
         project=project.name,
         groups=[[str(name) for name in group] for group in options["order"]],
@@ -140,7 +145,7 @@ def planned(options: dict[str, Any]) -> tuple[_container_stop.Plan, list[_engine
         state_dir=options["state_dir"],
         through_daemon=daemon.running,
     )
-    return plan, _engine_files.living(daemon.root_dir or _compose_host.engine_root())
+    return plan, _engine_files.living(root)
 
 
 def main() -> None:

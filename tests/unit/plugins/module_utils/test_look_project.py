@@ -142,13 +142,28 @@ def test_without_containers_nothing_is_known(engine: Any, project_dir: str) -> N
         collect.look(collect.Look(project_dir, docker_timeout=30.0))
 
 
-def test_a_daemon_that_is_down_is_told_beside_the_file(engine: Any, project_dir: str, recorded: Any) -> None:
-    refuses(engine, project_dir, recorded)
+def notes_of(containers: list[dict[str, Any]], root: Path) -> None:
+    """What the engine writes down for itself."""
+    for one in containers:
+        folder = root / "containers" / one["Id"]
+        folder.mkdir(parents=True)
+        (folder / "config.v2.json").write_text(json.dumps({"ID": one["Id"], "Config": one["Config"]}))
+
+
+def test_a_daemon_that_is_down_is_told_beside_the_file(
+    engine: Any, project_dir: str, recorded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose the containers are must be known, or those that live on without a daemon would not be ended cleanly."""
+    notes_of(refuses(engine, project_dir, recorded), tmp_path / "root")
+    monkeypatch.setattr(collect._compose_host, "engine_root", lambda: str(tmp_path / "root"))
     unit = "Id=docker.service\nLoadState=loaded\nActiveState=inactive\n\nId=docker.socket\nLoadState=loaded\nActiveState=inactive\n"
     engine.says("systemctl_show", unit)
     engine.does("docker_info", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     found = collect.look(collect.Look(project_dir, services=["server"], docker_timeout=30.0))
-    assert (found["daemon"]["state"], found["project"]["problem"]["kind"], found["services"]) == ("stopped", "syntax", [])
+    assert (found["daemon"]["state"], found["project"]["problem"]["kind"]) == ("stopped", "syntax")
+    assert found["project"]["name"] == "marketplace"
+    assert {one["name"] for one in found["services"]} >= {"server", "nginx"}
+    assert {one["state"] for one in found["services"]} == {None}
 
 
 def test_a_secret_that_is_gone(engine: Any, project_dir: str) -> None:
