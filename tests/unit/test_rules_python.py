@@ -8,7 +8,7 @@ import ast
 import sys
 from pathlib import Path
 
-from rules.collection import place, project_files
+from rules.collection import PROJECT, place, project_files
 
 OWN = "ansible_collections.monero_marketplace.incident.plugins."
 LINES = 400
@@ -52,6 +52,13 @@ def test_plugins_of_the_controller_import_only_ansible():
 def test_drills_judge_without_the_plugins():
     judges = project_files("tests/drills/*.py", "tests/bench/*.py", "molecule/*.py")
     assert [place(path) for path in judges if any(name.startswith(("plugins", OWN)) for name in imported(path))] == []
+
+
+def test_an_orphan_of_each_acting_module_is_recognised():
+    acting = [path for path in project_files("plugins/modules/*.py") if "acting(" in path.read_text(encoding="utf-8")]
+    assert acting
+    known = (PROJECT / "plugins/module_utils/_incident_processes.py").read_text(encoding="utf-8")
+    assert [path.name for path in acting if f"AnsiballZ_{path.name}" not in known] == []
 
 
 def test_files_have_one_job():
