@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.plugins.plans import Looks, decide, exit_now, service
+from unit.plugins.plans import HEALTH, PUBLIC, Looks, decide, exit_now, service
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _compose_collect,
@@ -26,6 +26,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _summary,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_engine import CannotLook
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_words import triage
 
 TEMPLATE = "{{ lookup('pipe','touch /tmp/x') }}"
 HOSTILE = {
@@ -143,6 +144,27 @@ def test_what_a_summary_says(recorded_look: Looks, hostile: str) -> None:
 
 def test_a_template_is_shown_as_it_is(recorded_look: Looks) -> None:
     assert TEMPLATE in _summary.summary(told(recorded_look("healthy"), HOSTILE["template"]))
+
+
+def test_what_triage_proposes(recorded_look: Looks, hostile: str) -> None:
+    def proposed(words: str) -> dict[str, Any]:
+        look = recorded_look("crash_loop")
+        service(look, "server").update(error=words, log=[words, words], probe_output=words)
+        look["endpoints"][0].update(detail=words, body=words)
+        look["services"][0]["image"] = words
+        site = {
+            "server_service": "server",
+            "health_url": HEALTH,
+            "public_url": PUBLIC,
+            "wallet_services": [],
+            "error_ratio_limit": 0.05,
+        }
+        return triage({"host": "market-1", "site": site, "compose": look, "plan": decide(look), "clock": look["clock"]})
+
+    found, plain = proposed(hostile), proposed("words")
+    assert (found["severity"], found["playbook"]) == (plain["severity"], plain["playbook"])
+    assert_plain(found["text"].split("\n"), breaks=False)
+    assert len(found["text"].split("\n")) == len(plain["text"].split("\n"))
 
 
 def test_what_the_record_keeps(recorded_look: Looks, hostile: str) -> None:
