@@ -15,9 +15,9 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._summa
 
 _BREACH = re.compile(r"(?i)breach|intrusion|unauthori[sz]ed|suspicious|secrets?.?(?:exposed|leak)|compromised")
 _DAMAGE = re.compile(r"(?i)database disk image is malformed|integrity check failed|file is not a database")
-# An outside probe's last word older than this says nothing about now; and one bad answer may be a hiccup.
+# An outside probe's last word older than this says nothing about now; and a short row of bad answers may be a busy machine.
 FRESH_SECONDS = 60.0
-BAD_IN_A_ROW = 2
+BAD_SECONDS = 10.0
 # Of three signers two must sign.
 SIGNERS = 2
 
@@ -67,11 +67,14 @@ def _damage(compose: Mapping[str, Any], site: Mapping[str, Any]) -> str:
 
 
 def _probe_fails(results: Mapping[str, Any], now: float) -> bool:
+    """Whether its last answers were bad, each of them, for long enough; a sample that is no number says nothing."""
     for one in _mapping(results.get("probe")).get("series") or []:
-        last = (one.get("points") or [])[-BAD_IN_A_ROW:]
-        if len(last) < BAD_IN_A_ROW or now - float(last[-1][0]) > FRESH_SECONDS:
+        points = [(float(at), value) for at, value in one.get("points") or [] if isinstance(value, (int, float))]
+        if not points or now - points[-1][0] > FRESH_SECONDS:
             continue
-        if all(isinstance(value, (int, float)) and value < 1 for _at, value in last):
+        good = [at for at, value in points if value >= 1]
+        bad = [at for at, _value in points if not good or at > good[-1]]
+        if len(bad) > 1 and bad[-1] - bad[0] >= BAD_SECONDS:
             return True
     return False
 

@@ -216,10 +216,10 @@ def probed(look: dict[str, Any], *values: float, age: float = 0.0) -> dict[str, 
 
 def test_customers_are_believed_before_the_host(recorded_look: Looks) -> None:
     look = recorded_look("healthy")
-    found = triage(facts(look, prometheus=probed(look, 1, 1, 0, 0)))
+    found = triage(facts(look, prometheus=probed(look, 1, 1, 0, 0, 0, 0, 0, 0)))
     assert (found["severity"], found["playbook"], found["customers_served"]) == ("P1", "outage", False)
     assert "DOWN for customers since" in line(found["text"], "site") and "cloudflare" in line(found["text"], "page")
-    for calm in (probed(look, 1, 1, 0), probed(look, 1, 0, 0, age=3600)):
+    for calm in (probed(look, 1, 0, 0, 0), probed(look, *[0] * 8, 1), probed(look, 1, *[0] * 8, age=3600)):
         assert triage(facts(look, prometheus=calm))["customers_served"] is True
 
 
