@@ -39,7 +39,7 @@ class _Folder:
 def crowded_folder(top: str, seconds: float = WALK_SECONDS) -> dict[str, Any] | None:
     """The deepest folder that holds more than half of what lies above it; what other file systems hold does not count."""
     folders, complete = _count(top, time.monotonic() + seconds)
-    below: list[list[int]] = [[] for _ in folders]
+    below: list[list[int]] = [[] for _folder in folders]
     totals = [folder.entries for folder in folders]
     # Every folder comes after the one it lies in.
     for number in range(len(folders) - 1, 0, -1):

@@ -77,7 +77,7 @@ def assert_left_cleanly(told: list[tuple[int, str, str]], started: int) -> None:
     assert gone["monerod"][0] < started, "Docker was started before monerod had ended"
 
 
-@pytest.mark.drill(name="engine-killed-order", pool="always")
+@pytest.mark.drill(name="outage-engine-killed-order", pool="always")
 def test_store_stop_start(drill: DrillLab) -> None:
     drill.break_("docker-killed")
     before, since = heights(drill.lab), cursor(drill.lab)
@@ -98,7 +98,7 @@ def test_store_stop_start(drill: DrillLab) -> None:
     assert all(after[wallet] is None or after[wallet] >= before[wallet] for wallet in WALLETS), (before, after)
 
 
-@pytest.mark.drill(name="engine-killed-wallet-silent", pool="rotated")
+@pytest.mark.drill(name="outage-engine-killed-wallet-silent", pool="rotated")
 def test_a_wallet_that_does_not_answer_stops_it_all(drill: DrillLab) -> None:
     """What is not on disk is not stopped: the run leaves everything as it is, and says why."""
     pid = drill.lab.run(["pgrep", "--oldest", "--exact", "monero-wallet-r"], check=True).stdout.strip()
@@ -115,7 +115,7 @@ def test_a_wallet_that_does_not_answer_stops_it_all(drill: DrillLab) -> None:
     drill.assert_tidy()
 
 
-@pytest.mark.drill(name="engine-killed-stays", pool="rotated")
+@pytest.mark.drill(name="outage-engine-killed-stays", pool="rotated")
 def test_what_does_not_end_is_named_and_not_killed(drill: DrillLab) -> None:
     """Docker stays down until it has ended; then the same command goes on where it stopped."""
     keeper = drill.lab.run(["pgrep", "--full", "^python3 -u /opt/database/keeper.py"], check=True).stdout.strip()
@@ -139,7 +139,7 @@ def test_what_does_not_end_is_named_and_not_killed(drill: DrillLab) -> None:
     assert drill.answers() == {"https": 200, "health": 200}
 
 
-@pytest.mark.drill(name="engine-reboot-hold", pool="rotated")
+@pytest.mark.drill(name="outage-engine-reboot-hold", pool="rotated")
 def test_a_hold_outlives_a_reboot(drill: DrillLab) -> None:
     hold = {"reason": "evidence first", "by": "drill", "since": "2026-11-24T02:00:00Z", "playbooks": []}
     drill.lab.run(["mkdir", "-p", "-m", "700", STATE_DIR, HOLD.rpartition("/")[0]], check=True)

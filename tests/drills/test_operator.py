@@ -14,7 +14,7 @@ GOOD = {"https": 200, "health": 200}
 PROMETHEUS = "http://127.0.0.1:9090"
 
 
-@pytest.mark.drill(name="operator-renews-certificate", pool="rotated")
+@pytest.mark.drill(name="outage-operator-renews-certificate", pool="rotated")
 def test_a_renewed_certificate_is_taken_in(drill: DrillLab) -> None:
     drill.break_("certificate-expired")
     first = drill.run("outage", callback="monero_marketplace.incident.oncall")
@@ -35,7 +35,7 @@ def test_a_renewed_certificate_is_taken_in(drill: DrillLab) -> None:
     assert (third.status, third.changed) == (0, 0), third.output
 
 
-@pytest.mark.drill(name="operator-sets-clock", pool="rotated")
+@pytest.mark.drill(name="outage-operator-sets-clock", pool="rotated")
 def test_once_the_clock_is_right_the_run_heals(drill: DrillLab) -> None:
     drill.break_("clock-skewed")
     first = drill.run("outage", callback="monero_marketplace.incident.oncall")

@@ -204,7 +204,7 @@ def test_killed_at_any_step_the_next_call_converges(files: Engine, monkeypatch: 
 
     with monkeypatch.context() as patched:
         if moment == "waiting":
-            patched.setattr(_container_stop.time, "sleep", lambda _seconds: (_ for _ in ()).throw(Killed()))
+            patched.setattr(_container_stop.time, "sleep", dies)
         else:
             patched.setattr(_container_stop, "_send", dies)
         with pytest.raises(Killed):

@@ -52,7 +52,10 @@ def test_taking_the_lease(tmp_path):
 
     # A rerun is another run of the same owner, whose process the controller knows to be gone.
     runs = iter(range(10_000))
-    act = lambda folder: guard.acquire(places(folder), request(run_id="run-1" if next(runs) % 2 == 0 else "run-2"))  # noqa: E731
+
+    def act(folder):
+        return guard.acquire(places(folder), request(run_id="run-1" if next(runs) % 2 == 0 else "run-2"))
+
     assert killed_at_each_effect(tmp_path, nothing, act, converged) > 10
     assert tokens[0] == 1 and max(tokens) == 2, "killed after the token was counted, the next run gets the next one"
 

@@ -130,7 +130,7 @@ CASES: dict[str, tuple[Callable[[Path], None], Act]] = {
 
 @pytest.mark.parametrize(("prepare", "act"), CASES.values(), ids=CASES)
 def test_full_at_any_step(tmp_path, monkeypatch, prepare, act):
-    step = 0
+    step, sentence = 0, ""
     while True:
         step += 1
         folder = tmp_path / str(step)

@@ -173,7 +173,9 @@ def test_placing_killed_at_any_effect_converges(tmp_path):
         assert result["hold"]["readable"] and result["once"]
         no_scraps(folder)
 
-    act = lambda folder: holds.place(places_in(folder), request())  # noqa: E731
+    def act(folder: Path) -> dict[str, Any]:
+        return holds.place(places_in(folder), request())
+
     assert killed_at_each_effect(tmp_path, lambda _folder: None, act, converged) > 5
 
 
@@ -191,7 +193,9 @@ def test_lifting_killed_at_any_effect_converges_and_loses_nothing(tmp_path, cont
         assert len(list(Path(places.holds, "released").glob("*.held"))) == 1
         no_scraps(folder)
 
-    act = lambda folder: holds.lift(places_in(folder), request(reason="sealed"))  # noqa: E731
+    def act(folder: Path) -> dict[str, Any]:
+        return holds.lift(places_in(folder), request(reason="sealed"))
+
     assert killed_at_each_effect(tmp_path, prepare, act, converged) > 5
 
 
