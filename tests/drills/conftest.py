@@ -18,6 +18,8 @@ from drills.interruption import Interruption
 POOLS = {"main": {"main"}, "rotation": {"main", "always"}, "full": {"main", "always", "rotated"}}
 ROTATED_SHARE = 0.5
 
+JUDGES_KILLS = "outage-interruptions"
+
 INTERRUPTIONS: list[Interruption] = []
 
 
@@ -26,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--drill-prefix", default="", help="only drills whose name begins so, e.g. outage-containers")
     group.addoption("--drill-set", choices=sorted(POOLS), default="full", help="main, rotation or full (default)")
     group.addoption("--drill-seed", type=int, default=None, help="kill moments and rotation (default: today's date)")
+    group.addoption(
+        "--drill-part", default="1/1", help="of the chosen ones every Mth from the Nth: N/M, each part on a lab of its own"
+    )
     group.addoption("--drill-list", action="store_true", help="print the drills' names and end")
 
 
@@ -46,6 +51,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--drill-set") != "rotation":
         share = []
     wanted = [item for item in items if _name(item).startswith(prefix) and (_pool(item) in chosen or _name(item) in share)]
+    number, parts = map(int, config.getoption("--drill-part").split("/"))
+    # What the kills left is judged in each part, over its own.
+    mine = sorted({_name(item) for item in wanted})[number - 1 :: parts]
+    wanted = [item for item in wanted if _name(item) in mine or _name(item) == JUDGES_KILLS]
     config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
     items[:] = wanted
 

@@ -49,7 +49,9 @@ def everything(drill_set: str, *, both_pairs: bool) -> list[Result]:
     with ThreadPoolExecutor(1) as pool:
         roles_done = pool.submit(on_roles_lab)
         results = side_by_side(quiet) + roles_done.result()
-    return [*results, run(drills.chosen([f"--drill-set={drill_set}"]))]
+    options = f"--drill-set={drill_set}"
+    # With the few main ones a second lab costs more time than it saves.
+    return [*results, *(side_by_side(drills.halves(options)) if drill_set != "main" else [run(drills.chosen([options]))])]
 
 
 def prepare_oldest() -> list[Result]:
@@ -82,6 +84,8 @@ def main(arguments: Sequence[str]) -> list[Result]:
             sys.exit(f"script/test: there is no scenario {name!r}; there are {', '.join(roles.names())}.")
         case ["drills", "--list"]:
             sys.exit(drills.show_names())
+        case ["drills"]:
+            return side_by_side(drills.halves())
         case ["drills", *words]:
             return [run(drills.chosen(words))]
         case ["-h" | "--help"]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 
@@ -19,6 +20,22 @@ def drills(*options: str, name: str = "drills") -> Check:
         shown=True,
         seconds=3000,
     )
+
+
+def halves(*options: str) -> list[Check]:
+    """Two at a time, each half on a lab of its own: most of a drill's time is waiting for the engine."""
+    lab = os.environ.get("LAB") or "drills"
+    return [
+        Check(
+            f"drills, half {number}",
+            [python(), "-m", "pytest", "--verbose", "tests/drills", f"--drill-part={number}/2", *options],
+            env={"LAB": name},
+            counted=True,
+            shown=True,
+            seconds=3000,
+        )
+        for number, name in ((1, lab), (2, f"{lab}-b"))
+    ]
 
 
 def chosen(arguments: Sequence[str]) -> Check:
