@@ -73,3 +73,30 @@ def total(hosts: Sequence[str], results: Sequence[Any]) -> list[str]:
     if len(urgent) > SHOWN:
         lines.append(" " * LABEL + f"and {len(urgent) - SHOWN} more")
     return lines
+
+
+SEVERITIES = ("P1", "P2", "P3", "P4")
+SILENT = "without an answer"
+CALM = "no incident"
+
+
+def _rank(result: Mapping[str, Any]) -> str:
+    return str(result.get("severity") or CALM) if result else SILENT
+
+
+def triage_total(hosts: Sequence[str], results: Sequence[Any]) -> list[str]:
+    """The same of a triage: how many of which severity, then a line for each host that is not well, the most severe first."""
+    found = [(str(host), _mapping(result), _rank(_mapping(result))) for host, result in zip(hosts, results)]
+    ranks = [rank for _host, _result, rank in found]
+    # A host that says nothing may be as badly off as the worst.
+    order = ("P1", SILENT, *SEVERITIES[1:])
+    urgent = [one for rank in order for one in found if one[2] == rank]
+    counted = [f"{ranks.count(rank)} {rank}" for rank in (*SEVERITIES, SILENT, CALM) if rank in ranks]
+    lines = [DOT.join([f"TOTAL {len(found)} hosts", *counted])]
+    for number, (host, result, rank) in enumerate(urgent[:SHOWN]):
+        words = [_text(host), rank, *([_text(result["reason"])] if result.get("reason") else [])]
+        words += [f"playbook {_text(result['playbook'])}"] if result.get("playbook") else []
+        lines.append(("then" if number else "first").ljust(LABEL) + cut(DOT.join(words), LONGEST))
+    if len(urgent) > SHOWN:
+        lines.append(" " * LABEL + f"and {len(urgent) - SHOWN} more")
+    return lines

@@ -10,7 +10,14 @@ import pytest
 
 from ansible_collections.monero_marketplace.incident.plugins.filter.incident_total import FilterModule
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import ZERO, judge
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._total import GOOD, SHOWN, STATES, URGENCY, total
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._total import (
+    GOOD,
+    SHOWN,
+    STATES,
+    URGENCY,
+    total,
+    triage_total,
+)
 
 HEALTHY = {"outcome": "healthy"}
 RESTORED = {"outcome": "restored", "causes": ["server exited 137"]}
@@ -77,3 +84,16 @@ def test_a_host_that_never_answered_is_told_from_one_that_failed():
 
 def test_the_filter_hands_it_on():
     assert FilterModule().filters()["incident_total"](["a"], [HEALTHY]) == ["TOTAL 1 hosts · 1 healthy"]
+
+
+def test_a_triage_names_the_most_severe_first_and_counts_the_silent():
+    p1 = {"severity": "P1", "reason": "customers are not served", "page": ["Incident Commander"], "playbook": "outage"}
+    p3 = {"severity": "P3", "reason": "disk 82 % full", "page": [], "playbook": ""}
+    calm = {"severity": None, "reason": "nothing is wrong", "page": [], "playbook": ""}
+    assert triage_total(["a", "b", "c", "d", "e"], [calm, p3, {}, p1, calm]) == [
+        "TOTAL 5 hosts · 1 P1 · 1 P3 · 1 without an answer · 2 no incident",
+        "first  d · P1 · customers are not served · playbook outage",
+        "then   c · without an answer",
+        "then   b · P3 · disk 82 % full",
+    ]
+    assert triage_total(["a", "e"], [calm, calm]) == ["TOTAL 2 hosts · 2 no incident"]
