@@ -44,6 +44,9 @@ def test_hostile_text(drill: DrillLab) -> None:
     assert at_a_glance.status == 0, at_a_glance.output
     assert TEMPLATE in at_a_glance.output, f"the reason of the hold is not shown as it is:\n{at_a_glance.output}"
     nothing_came_of_it(drill, at_a_glance)
+    proposal = drill.run("triage", callback="monero_marketplace.incident.oncall")
+    assert "TRIAGE" in proposal.output, proposal.output
+    nothing_came_of_it(drill, proposal)
 
     entries = drill.timeline()
     assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1)), entries
