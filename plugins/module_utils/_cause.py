@@ -14,6 +14,8 @@ OUTAGE_PAGE = "docs/outage.md"
 ROLLBACK_PAGE = "docs/rollback.md"
 # Playbook 5 is the handbook's answer to what stays down for a reason that no other page knows.
 STAYS_DOWN_PAGE = "docs/data_corruption.md"
+# Where data may be at stake, so that whoever knows the database is called too.
+ABOUT_DATA = frozenset(["read-only-data", "deleted-open-file"])
 
 
 @dataclass

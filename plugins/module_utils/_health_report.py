@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import OUTAGE_PAGE
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import ABOUT_DATA, OUTAGE_PAGE
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._causes import PAGES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import CLOCK_TOLERANCE
 
@@ -45,7 +45,7 @@ def report(
         "risk": problems + first.get("risks", []) + _risks(disk, disk_warning) + _clock_risk(clock_ahead),
         "next": list(dict.fromkeys(f"read {PAGES.get(one['cause'], OUTAGE_PAGE)}" for one in last["escalate"])),
         "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},
-        "page": "Incident Commander",
+        "page": "Incident Commander" + (", Database Team" if any(one["cause"] in ABOUT_DATA for one in last["causes"]) else ""),
     }
 
 

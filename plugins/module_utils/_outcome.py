@@ -99,6 +99,15 @@ def _broken_records(run: Mapping[str, Any]) -> list[str]:
     return [f"TIMELINE BROKEN of {broken[-1]['id']} at entry {first.get('entry')}: {first.get('why')}{more}"]
 
 
+def _binding_holds(run: Mapping[str, Any]) -> list[str]:
+    """What would refuse the step that this run only plans or asks for."""
+    return [
+        f"the hold '{hold['name']}' by {hold['by']} forbids it: {hold['reason']}"
+        for hold in run.get("holds") or []
+        if not hold["playbooks"] or run["playbook"] in hold["playbooks"]
+    ]
+
+
 def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a run on one host: what the summary, the record and machines read."""
     findings = run.get("findings") or {}
@@ -119,6 +128,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     if ended == "needs_confirmation":
         why += stray
         stray = []
+    held = _binding_holds(run) if ended in ("planned", "needs_confirmation") else []
     did = list(findings.get("did") or [])
     earlier = _earlier(run)
     if ended == "restored" and not run.get("acted"):
@@ -142,7 +152,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "kept": list(findings.get("kept") or []),
         "proof": list(proof.get("sentences") or []),
         "down": proof.get("down"),
-        "risk": stray + list(findings.get("risk") or []),
+        "risk": held + stray + list(findings.get("risk") or []),
         "record_notes": _broken_records(run),
         # A plan says all of it itself.
         "why": [] if ended == "planned" else why,

@@ -19,7 +19,9 @@ UNREACHABLE = "unreachable"
 PERSON = "needs a person"
 GOOD = ("healthy", "restored", "done", "contained", "planned")
 # Known to be down first, then what may be half repaired, then what nobody knows anything about; a hold is somebody's will.
-URGENCY = ("escalated", "needs_confirmation", LOST, UNREACHABLE, "failed", "held")
+# A host that serves can wait for those that do not.
+SERVING = "serving"
+URGENCY = ("escalated", "needs_confirmation", LOST, UNREACHABLE, "failed", "held", SERVING)
 STATES = {
     "escalated": "NOT RESTORED",
     "needs_confirmation": "NEEDS CONFIRMATION",
@@ -27,6 +29,7 @@ STATES = {
     UNREACHABLE: "UNREACHABLE",
     "failed": "FAILED",
     "held": "HELD",
+    SERVING: "SERVING, needs a person",
 }
 SHOWN = 12
 LONGEST = 200
@@ -36,6 +39,8 @@ def ended(result: Mapping[str, Any]) -> str:
     """How a host ended, with those apart that gave no answer or left no result."""
     if not result.get("outcome"):
         return LOST
+    if result["outcome"] == "escalated" and result.get("serving"):
+        return SERVING
     return UNREACHABLE if result.get("unreachable") else str(result["outcome"])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import ABOUT_DATA
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import Signs
 
 # The handbook's response times, in seconds.
@@ -138,7 +139,7 @@ def propose(
 
 
 def _is_about_data(cause: Mapping[str, Any], site: Mapping[str, Any]) -> bool:
-    return cause["cause"] in ("read-only-data", "deleted-open-file") or (
+    return cause["cause"] in ABOUT_DATA or (
         bool(site.get("database_service")) and cause.get("service") == site["database_service"]
     )
 
