@@ -31,7 +31,7 @@ def read_only(view: View) -> Iterator[Finding]:
             evidence=[f"kernel: {disk['why']}" if disk["why"] else "the kernel's log does not say why"],
             harms=frozenset(disk["services"]),
             details={"mount": mount, "files": disk["database"]},
-            reason="the kernel or a person may have made it so to save the data on it; it is no damage of the database, "
+            reason="the kernel or a person may have made it so to save the data on it; the database need not be damaged, "
             "which is copied to another disk before anything is written",
         )
         if view.tried_on_host("remount"):

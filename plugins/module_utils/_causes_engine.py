@@ -83,11 +83,16 @@ def _leave_cleanly(view: View, found: Finding, step: str, reason: str) -> None:
         found.escalate = "This was tried in this run and containers live on: `journalctl -u docker -n 50` on the host says why."
     elif view.tried_on_host("stop_cleanly"):
         if ours:
-            found.escalate = f"Not everything could be left cleanly, so Docker was not touched: {_named(ours)} still at work."
+            found.escalate = (
+                f"Not everything could be left cleanly, so the daemon was not started: {_named(ours)} still at work."
+            )
         else:
             found.do = step
             found.reason = "what it would end was stopped cleanly"
     else:
+        others = sorted({one["name"] for one in view.living if one["project"] != view.project})
+        if others:
+            found.reason += f"; {listed(others[:4])} of no service here are not stopped first, the engine ends them"
         found.confirm = f"{step}:{_count(view)}-containers"
         if found.confirm in view.site.confirm:
             found.do = "stop_cleanly" if ours else step

@@ -52,8 +52,9 @@ def run(
     cwd: str | None = None,
     limit: int = OUTPUT_LIMIT,
     extra: Mapping[str, str] | None = None,
+    owner_of: str | None = None,
 ) -> Ran:
-    """Run a command in its own process group; whatever it started ends with it."""
+    """Run a command in its own process group; whatever it started ends with it. With owner_of, as the user whom that path belongs to."""
     began = time.monotonic()
     environment = dict(os.environ, LC_ALL="C.UTF-8", DOCKER_CLI_HINTS="false", NO_COLOR="1", **(extra or {}))
     try:
@@ -65,6 +66,7 @@ def run(
             cwd=cwd,
             env=environment,
             start_new_session=True,
+            **_as_owner_of(owner_of),
         )
     except FileNotFoundError as missing:
         return Ran(tuple(argv), 127, err=str(missing).encode())
@@ -77,6 +79,15 @@ def run(
             if not in_time:
                 _end(child)
     return Ran(tuple(argv), child.returncode if in_time else None, said[0], said[1], time.monotonic() - began)
+
+
+def _as_owner_of(path: str | None) -> dict[str, Any]:
+    """A work tree names programs that git runs while it only reads: those of another user must not run as root."""
+    try:
+        state = os.stat(path) if path is not None and os.geteuid() == 0 else None
+    except OSError:
+        return {}
+    return {} if state is None or state.st_uid == 0 else {"user": state.st_uid, "group": state.st_gid, "extra_groups": []}
 
 
 def _listen(child: subprocess.Popen[bytes], deadline: float, limit: int) -> tuple[list[bytes], bool]:

@@ -12,7 +12,6 @@ start again what had ended.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -31,6 +30,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 
 JOURNAL = "container_stop.json"
 POLL_SECONDS = 0.1
+RENEW_SECONDS = 30.0
 
 
 class NotStopped(Exception):
@@ -114,13 +114,17 @@ def stop(plan: Plan, alive: list[Living], tell: Callable[[str], None], keep_leas
         journal.begin(len(alive))
     for group in groups:
         if group and not keep_lease():
-            raise NotStopped("The lease of this run is over: nothing more was stopped; run the same command again.")
-        ended += _end_group(plan, group, journal, tell)
+            raise NotStopped(
+                "The lease of this run is over, or a hold was placed: nothing more was stopped; run the same command again."
+            )
+        ended += _end_group(plan, group, journal, tell, keep_lease)
     journal.end()
     return ended
 
 
-def _end_group(plan: Plan, group: list[Living], journal: Journal, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def _end_group(
+    plan: Plan, group: list[Living], journal: Journal, tell: Callable[[str], None], keep_lease: Callable[[], bool]
+) -> list[dict[str, Any]]:
     waiting: dict[str, tuple[Living, float]] = {}
     ended = []
     for one in group:
@@ -131,7 +135,12 @@ def _end_group(plan: Plan, group: list[Living], journal: Journal, tell: Callable
             _send(plan, one, tell)
             journal.note(one, at, sent=True)
         waiting[one.container_id] = (one, at)
+    renewed = time.monotonic()
     while waiting:
+        if time.monotonic() - renewed > RENEW_SECONDS:
+            # They were told to end and do; only whoever comes after is told no more.
+            keep_lease()
+            renewed = time.monotonic()
         for one, at in list(waiting.values()):
             took = time.clock_gettime(time.CLOCK_BOOTTIME) - at
             if not one.lives:
@@ -142,7 +151,7 @@ def _end_group(plan: Plan, group: list[Living], journal: Journal, tell: Callable
                 del waiting[one.container_id]
             elif took > plan.timeout(one):
                 raise NotStopped(
-                    f"{one.service} (pid {one.pid}) lives on {took:.0f} s after {signal.Signals(one.stop_signal).name}: nothing after it was "
+                    f"{one.service} (pid {one.pid}) lives on {took:.0f} s after {_engine_files.signal_name(one.stop_signal)}: nothing after it was "
                     f"stopped, and it is not killed for you; `cat /proc/{one.pid}/wchan; ls -l /proc/{one.pid}/fd` shows what it waits for."
                 )
         if waiting:
@@ -151,7 +160,7 @@ def _end_group(plan: Plan, group: list[Living], journal: Journal, tell: Callable
 
 
 def _send(plan: Plan, one: Living, tell: Callable[[str], None]) -> None:
-    name = signal.Signals(one.stop_signal).name
+    name = _engine_files.signal_name(one.stop_signal)
     # Looked at again in the last moment: the pid of a process that ended may be another's.
     if not one.lives or not _engine_files.lives_in(one.pid, one.container_id):
         return

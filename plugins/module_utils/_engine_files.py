@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -124,5 +125,18 @@ def signal_number(text: Any) -> int:
     said = str(text or "").upper()
     if said.isdecimal() and 0 < int(said) < signal.NSIG:
         return int(said)
+    real_time = re.fullmatch(r"(?:SIG)?RT(MIN\+|MAX-)(\d{1,2})", said)
+    if real_time is not None:
+        offset = int(real_time.group(2))
+        number = signal.SIGRTMIN + offset if real_time.group(1) == "MIN+" else signal.SIGRTMAX - offset
+        return number if signal.SIGRTMIN <= number <= signal.SIGRTMAX else int(signal.SIGTERM)
     found = getattr(signal, said if said.startswith("SIG") else f"SIG{said}", None)
     return int(found) if isinstance(found, signal.Signals) else int(signal.SIGTERM)
+
+
+def signal_name(number: int) -> str:
+    """SIGTERM; the number itself for one of the real-time signals, most of which have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

@@ -120,6 +120,8 @@ def _written(places: Places, request: Request, token: int, earlier: dict[str, An
             **_succession(request, earlier),
         }
     lease.update(
+        # For the modules that act under it, which read the holds in the call that acts.
+        state_dir=places.state_dir,
         boot_id=processes.boot_id(),
         expires=host.boot_clock() + request.lease_seconds,
         until=utc(time.time() + request.lease_seconds),
@@ -244,6 +246,9 @@ def acting(lease_dir: str, token: str | None, what: str = "a module of this coll
             raise IncidentError(
                 f"The lease of this run (token {token}) is over: this step was not done; run the same command again."
             )
+        held = _held_since(lease)
+        if held is not None:
+            raise IncidentError(f"{held} This step was not done.")
         os.ftruncate(handle, 0)
         note = {"pid": os.getpid(), "what": what, "token": token}
         write_all(handle, json.dumps(note).encode())
@@ -253,12 +258,27 @@ def acting(lease_dir: str, token: str | None, what: str = "a module of this coll
         os.close(handle)
 
 
+def _held_since(lease: dict[str, Any] | None) -> str | None:
+    """The hold that was placed after the guard was asked, in a sentence."""
+    if lease is None or not host.in_force(lease) or not lease.get("state_dir"):
+        return None
+    places = Places(state_dir=str(lease["state_dir"]), lease_dir="")
+    bound = host.binding(host.read_holds(places), str(lease["playbook"]))
+    return (
+        f"The hold '{bound[0]['name']}' by {bound[0]['by']} forbids {lease['playbook']}: {bound[0]['reason']}."
+        if bound
+        else None
+    )
+
+
 def renew(lease_dir: str, token: str) -> bool:
-    """Extend the lease from within a long module; False when it is no longer ours."""
+    """Extend the lease from within a long module; False when it is no longer ours, or a hold came."""
     places = Places(state_dir="", lease_dir=lease_dir)
     with locked(places.guard_lock, LOCK_SECONDS):
         lease = host.read_lease(places)
         if lease is None or not host.in_force(lease) or str(lease["token"]) != str(token):
+            return False
+        if _held_since(lease) is not None:
             return False
         seconds = float(lease.get("lease_seconds") or 900)
         write_json(places.lease, {**lease, "expires": host.boot_clock() + seconds, "until": utc(time.time() + seconds)})

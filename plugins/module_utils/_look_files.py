@@ -80,7 +80,10 @@ def _may(state: os.stat_result, user: tuple[int, int | None], wanted: int) -> bo
     uid, gid = user
     if uid == 0:
         return True
-    shift = 6 if state.st_uid == uid else 3 if gid is not None and state.st_gid == gid else 0
+    if state.st_uid != uid and gid is None:
+        # Which groups the user is in is not known: then only what nobody but the owner may is surely closed.
+        return ((state.st_mode >> 3) | state.st_mode) & wanted == wanted
+    shift = 6 if state.st_uid == uid else 3 if state.st_gid == gid else 0
     return (state.st_mode >> shift) & wanted == wanted
 
 

@@ -24,7 +24,7 @@ _PUBLISHERS = f'{{{{.Names}}}}\t{{{{.Label "{_PROJECT}"}}}}\t{{{{.Label "{_SERVI
 # The engine makes these itself, and they cannot be removed.
 _PREDEFINED = ("bridge", "host", "none")
 # An intent that an earlier run left behind is remembered for so long.
-_REMEMBERED_SECONDS = 86400.0
+_REMEMBERED_SECONDS = 900.0
 
 
 def look(

@@ -95,12 +95,14 @@ def _history(file: str | None, directory: str) -> str:
     if file is None or not os.path.isfile(file):
         return ""
     path = os.path.relpath(file, directory)
-    last = run(["git", "-C", directory, "log", "-1", "--format=%h of %cs", "--", path], _GIT_SECONDS)
+    last = run(["git", "-C", directory, "log", "-1", "--format=%h of %cs", "--", path], _GIT_SECONDS, owner_of=directory)
     commit = clean_line(last.out.decode("utf-8", "replace").strip(), 60) if last.ok else ""
     if not commit:
         return ""
     # Told by its exit status: 1 is "differs".
-    edited = run(["git", "-C", directory, "diff", "--quiet", "HEAD", "--", path], _GIT_SECONDS)
+    edited = run(
+        ["git", "-C", directory, "diff", "--quiet", "--no-ext-diff", "HEAD", "--", path], _GIT_SECONDS, owner_of=directory
+    )
     return (
         f"; it was edited since commit {commit}"
         if edited.status == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
@@ -20,18 +21,19 @@ SETTINGS = (
     "compose.override.yaml", "compose.override.yml", "docker-compose.override.yml", ".env",
 )  # fmt: skip
 MOST_FILES = 20_000
+# Nobody's own settings: the home of whoever runs this is not the owner's to read.
+GIT_ALONE = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
 # An archive in the making, and what lies beside one.
 NOT_A_BACKUP = (".part", ".tmp", ".sha256", ".json", ".log")
 
 
 def commits(directory: str, count: int, timeout: float) -> dict[str, Any]:
     """The last commits of the work tree that a folder lies in, and whether it was edited since."""
-    # A repository of another user's is refused unless named safe; reading it runs nothing of it.
-    git = ["git", "-c", f"safe.directory={os.path.realpath(directory)}", "-c", "core.fsmonitor=false", "-C", directory]
-    log = run([*git, "log", f"-{count}", "--no-show-signature", "--format=%h%x00%ct%x00%s"], timeout)
+    git = partial(run, timeout=timeout, extra=GIT_ALONE, owner_of=directory)
+    log = git(["git", "-C", directory, "log", f"-{count}", "--no-show-signature", "--format=%h%x00%ct%x00%s"])
     if not log.ok:
         return {"commits": None, "edited": None}
-    status = run([*git, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"], timeout)
+    status = git(["git", "-C", directory, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])
     edited = [clean_line(line[3:], 200) for line in status.out.decode("utf-8", "replace").splitlines()] if status.ok else None
     return {
         "commits": [found for found in map(_commit, log.out.decode("utf-8", "replace").splitlines()) if found],

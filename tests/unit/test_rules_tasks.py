@@ -162,3 +162,15 @@ def test_filters_and_lookups_are_named_in_full():
     assert offenders(lambda task: any(OWN_PLUGIN.search(text) for text in strings(task))) == []
     files = [*(PROJECT / "roles").glob("*/defaults/*.yml"), *(PROJECT / "roles").glob("*/vars/*.yml")]
     assert [(place(path), text) for path in files for text in strings(load(path)) if OWN_PLUGIN.search(text)] == []
+
+
+def test_no_command_of_a_repair_can_last_for_ever():
+    # What only sends a signal or resets a counter returns at once.
+    quick = ("kill", "systemctl")
+    commands = [
+        str(task["ansible.builtin.command"]["argv"])
+        for path, task in every_task()
+        if "docker_health" in str(path) and "ansible.builtin.command" in task
+    ]
+    assert commands
+    assert [argv for argv in commands if "__docker_health_within" not in argv and not any(word in argv for word in quick)] == []

@@ -135,7 +135,7 @@ def test_a_read_only_disk_asks_and_leaves_everything_alone(healthy: dict[str, An
     assert roots(decided) == [("read-only-data", None)]
     assert [one["what"] for one in decided["confirm"]] == ["remount:/data"]
     assert doing(decided) == [] and not decided["escalate"] and decided["decided"], "nobody waits for what cannot come"
-    assert "no damage of the database" in decided["confirm"][0]["why"]
+    assert "need not be damaged" in decided["confirm"][0]["why"]
     assert decided["causes"][0]["evidence"] == ["kernel: EXT4-fs (loop10): re-mounted ro."]
 
 

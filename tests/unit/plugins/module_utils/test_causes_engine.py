@@ -89,7 +89,7 @@ def test_what_did_not_end_stops_it_there(recorded_look: Looks) -> None:
     for fault, confirm in (("docker_killed", KILLED), ("firewall_flushed", FLUSHED)):
         found = decided(ended(recorded_look(fault), "monerod"), confirm, tried=("stop_cleanly",))
         assert not [do for do in doing(found) if "docker" in do]
-        assert "Docker was not touched: monerod (pid " in found["escalate"][0]["sentence"]
+        assert "the daemon was not started: monerod (pid " in found["escalate"][0]["sentence"]
 
 
 def test_when_all_have_ended_docker_is_started(recorded_look: Looks) -> None:

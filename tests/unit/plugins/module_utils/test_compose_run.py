@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _compose_run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, ask_all, run
 
 
@@ -70,3 +72,15 @@ def test_a_failure_reaches_who_asked() -> None:
     questions.ask("x", fail)
     with pytest.raises(ValueError, match="told"):
         questions.answer("x")
+
+
+def test_programs_of_another_users_work_tree_never_run_as_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_compose_run.os, "geteuid", lambda: 0)
+    real = os.stat(tmp_path)
+    of_another = os.stat_result((*real[:4], 1000, 1001, *real[6:]))
+    monkeypatch.setattr(_compose_run.os, "stat", lambda _path: of_another)
+    assert _compose_run._as_owner_of(str(tmp_path)) == {"user": 1000, "group": 1001, "extra_groups": []}
+    of_root = os.stat_result((*real[:4], 0, 0, *real[6:]))
+    monkeypatch.setattr(_compose_run.os, "stat", lambda _path: of_root)
+    assert _compose_run._as_owner_of(str(tmp_path)) == {}
+    assert _compose_run._as_owner_of(None) == {}

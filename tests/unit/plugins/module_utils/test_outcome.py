@@ -116,3 +116,19 @@ def test_a_run_that_is_still_there_was_not_interrupted() -> None:
     desk = {"open_incident": {"interrupted": {"run_id": "a1", "since": "02:13"}}}
     result = outcome.judge(run(findings=SETTLED, proof=PROVEN, desk=desk, acting_run="a1"))
     assert (result["outcome"], result["news"], result["interrupted"]) == ("healthy", False, None)
+
+
+def test_a_plan_says_what_would_refuse_it():
+    holds = [
+        {"name": "evidence", "by": "bob", "reason": "r", "playbooks": []},
+        {"name": "other", "by": "x", "reason": "y", "playbooks": ["rollback"]},
+    ]
+    planned = {
+        "host": "market-1",
+        "playbook": "outage",
+        "check": True,
+        "findings": {"settled": False, "plan": ["start server"]},
+        "holds": holds,
+    }
+    assert outcome.judge(planned)["risk"] == ["the hold 'evidence' by bob forbids it: r"]
+    assert outcome.judge({**planned, "findings": {"settled": True}})["risk"] == []

@@ -97,3 +97,10 @@ def test_a_triage_names_the_most_severe_first_and_counts_the_silent():
         "then   b · P3 · disk 82 % full",
     ]
     assert triage_total(["a", "e"], [calm, calm]) == ["TOTAL 2 hosts · 2 no incident"]
+
+
+def test_a_host_that_serves_waits_for_those_that_do_not():
+    serving = {**ESCALATED, "serving": True}
+    lines = said(a=serving, b=HELD, c=ESCALATED)
+    assert [line.split()[1] for line in lines[1:]] == ["c", "b", "a"]
+    assert "SERVING, needs a person" in lines[3] and "3 need a person" in lines[0]
