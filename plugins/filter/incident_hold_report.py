@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: incident_hold_report
 short_description: Say what was done about a hold
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:

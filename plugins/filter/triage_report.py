@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: triage_report
 short_description: Propose severity, playbook and whom to page from the facts of the first look
-version_added: 0.1.0
+version_added: 0.2.0
 author: Monero Marketplace Operations (@monero-marketplace)
 description:
   - A pure function of what role C(triage) could see. Facts that are missing are said as unknown.

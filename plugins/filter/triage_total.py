@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: triage_total
 short_description: Write the total of a triage of many hosts
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:

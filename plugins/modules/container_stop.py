@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: container_stop
 short_description: End containers cleanly, also while no Docker daemon answers
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:

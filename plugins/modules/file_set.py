@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: file_set
 short_description: Keep a set of files on another disk before they change
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: monero_wallet
 short_description: Have open Monero wallets written to disk
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:

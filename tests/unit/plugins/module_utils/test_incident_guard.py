@@ -391,15 +391,3 @@ def test_until_is_shown_as_wall_clock(places):
     lease = guard.acquire(places, request(lease_seconds=900))["lease"]
     assert lease["until"] in {utc(time.time() + 900 - late) for late in range(3)}
     assert host.in_force(lease)
-
-
-def test_a_hold_placed_after_the_guard_stops_what_acts(places):
-    token = guard.acquire(places, request())["token"]
-    with guard.acting(places.lease_dir, token):
-        hold(places, "evidence", '{"reason": "evidence is being taken", "by": "bob"}')
-        assert guard.renew(places.lease_dir, token) is False
-    with pytest.raises(IncidentError, match="hold 'evidence' by bob forbids outage"), guard.acting(places.lease_dir, token):
-        pytest.fail("it acted under a hold")
-    Path(places.holds, "evidence.json").write_text('{"reason": "r", "by": "bob", "playbooks": ["rollback"]}')
-    with guard.acting(places.lease_dir, token):
-        assert guard.renew(places.lease_dir, token) is True

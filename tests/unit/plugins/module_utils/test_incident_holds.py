@@ -227,3 +227,15 @@ def test_the_report_of_a_release_names_what_still_binds(places):
 def test_a_prediction_is_a_plan(places):
     found = hold_report(holds.place(places, request(), write=False), "hold", "market-1", True)
     assert (found["settled"], found["did"], len(found["plan"])) == (False, [], 1)
+
+
+def test_a_hold_placed_after_the_guard_stops_what_acts(places):
+    token = guard.acquire(places, request())["token"]
+    with guard.acting(places.lease_dir, token):
+        holds.place(places, request(responder="bob"))
+        assert guard.renew(places.lease_dir, token) is False
+    with pytest.raises(IncidentError, match="hold 'evidence' by bob forbids outage"), guard.acting(places.lease_dir, token):
+        pytest.fail("it acted under a hold")
+    Path(places.holds, "evidence.json").write_text(json.dumps({"reason": "r", "by": "bob", "playbooks": ["rollback"]}))
+    with guard.acting(places.lease_dir, token):
+        assert guard.renew(places.lease_dir, token) is True
