@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -50,12 +51,18 @@ def wrong_owner(view: View, service: dict[str, Any]) -> Finding | None:
     elif needed:
         found.do = "own"
     else:
-        found.confirm = f"own:{name}"
+        found.confirm = f"own:{name}-{_fingerprint(suspects)}"
         if found.confirm in view.site.confirm:
             found.do = "own"
         else:
             found.reason = f"{told[0]}, and whether {name} is meant to use it is not known"
     return found
+
+
+def _fingerprint(suspects: list[dict[str, Any]]) -> str:
+    """A confirmation holds for these paths as they were read, and for no others."""
+    said = "\n".join(f"{one['path']} {one['owner']} {one['group']} {one['mode']}" for one in suspects)
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:6]
 
 
 def _complains(service: dict[str, Any]) -> bool:

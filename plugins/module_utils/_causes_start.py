@@ -81,7 +81,8 @@ def pool_exhausted(view: View) -> Iterator[Finding]:
         found.escalate = f"No network can go that is nobody's: {_POOL_ADVICE}{idle}."
     else:
         names = listed([one["name"] for one in unused])
-        found.confirm = f"remove_networks:{lacking}-unused"
+        # By name: a confirmation that was read for one network is none for another.
+        found.confirm = f"remove_networks:{'+'.join(one['name'] for one in unused)}"
         found.reason = f"removes {names}, on which no container is, running or stopped, and which no Compose project made"
         if found.confirm in view.site.confirm:
             found.do = "remove_networks"

@@ -177,6 +177,8 @@ def _subnets(project: Project, missing: list[str], timeout: float) -> dict[str, 
     except (OSError, ValueError):
         return None
     held = {name for line in clean_lines(used.out, limit=4000) for name in line.split(",")}
+    # An external network has no label and, while the stack is down, no container; it is the project's all the same.
+    held |= {*project.networks, *(name for one in project.services.values() for name in one.networks)}
     idle = sorted((one for one in networks if _is_idle(one, held)), key=lambda one: str(one.get("Created")))
     return {
         "needed": len(needed),

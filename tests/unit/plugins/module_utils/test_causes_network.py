@@ -195,9 +195,9 @@ def test_without_a_subnet_nothing_is_created_before_somebody_agrees(recorded_loo
     assert roots(asked) == [("network-pool-exhausted", None)]
     assert "no subnet left for network marketplace_default" in asked["causes"][0]["sentence"]
     assert doing(asked) == []
-    assert [(one["what"], one["given"]) for one in asked["confirm"]] == [("remove_networks:1-unused", False)]
+    assert [(one["what"], one["given"]) for one in asked["confirm"]] == [("remove_networks:ci-1", False)]
     assert "ci-1," in asked["confirm"][0]["why"] and "ci-2" not in asked["confirm"][0]["why"]
-    agreed = decide(look, confirm=frozenset({"remove_networks:1-unused"}))
+    agreed = decide(look, confirm=frozenset({"remove_networks:ci-1"}))
     assert doing(agreed)[0] == "remove_networks"
     assert doing(agreed)[1].startswith("create:")
     assert agreed["steps"][0]["details"] == [{"networks": [{"name": "ci-1", "id": "id-ci-1"}]}]
