@@ -55,7 +55,7 @@ def deleted_open(view: View) -> Iterator[Finding]:
             f"{human_bytes(held['bytes'])} of {held['mount']} are in the deleted {held['path']}, which {held['command']} "
             f"(pid {held['pid']}, fd {held['fd']}, {name}) holds open",
             evidence=["df counts it, du cannot see it"],
-            details={"pid": held["pid"]},
+            details={"master": _master(view, held)},
         )
         if not _is_log_of_proxy(view, held):
             found.escalate = _rescue(view, held)
@@ -83,6 +83,12 @@ def _held(view: View) -> list[dict[str, Any]]:
 
 def _is_full(view: View, disk: dict[str, Any]) -> bool:
     return disk["used_percent"] is not None and disk["used_percent"] >= view.site.disk_critical
+
+
+def _master(view: View, held: dict[str, Any]) -> dict[str, Any]:
+    """Whom to ask: the container, and what its nginx was started with. A pid of an earlier look may be another's by now."""
+    known = [one for one in view.network.get("nginx") or [] if one["container_id"] == held["container_id"]]
+    return {"container_id": held["container_id"], "options": known[0]["options"] if known else []}
 
 
 def _is_log_of_proxy(view: View, held: dict[str, Any]) -> bool:

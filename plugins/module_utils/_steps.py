@@ -20,7 +20,7 @@ class Step:
 # In this order: what lies below comes first, and what is gentlest comes before what costs a service its connections.
 STEPS = (
     Step("remount", "make the disk writable again, the database copied first", on_services=False),
-    Step("reopen_log", "have nginx close its deleted log and open a new one (SIGUSR1)", on_services=False),
+    Step("reopen_log", "have nginx close its deleted log and open a new one", on_services=False),
     Step("free_disk", "free disk space", on_services=False),
     Step("resume_docker", "let the Docker daemon go on (SIGCONT)", on_services=False),
     Step("stop_cleanly", "store every wallet, then stop the containers one after another, then look again", on_services=False),
