@@ -100,8 +100,8 @@ RETURN = r"""
 _value:
   description:
     - C(causes), each with C(cause), C(service), C(sentence), C(evidence) and C(consequence_of).
-    - C(steps) in their order, each with C(do), C(services), C(containers), C(key), C(sentence), C(reason) and C(details) (what the step has to know of each finding).
-      C(do) is one of V(free_disk), V(start_docker), V(unpause), V(resume), V(start), V(create) and V(restart).
+    - C(steps) in their order, each with C(do), C(services), C(containers), C(key), C(sentence), C(reason) and C(details) (what
+      the step has to know of each finding). C(do) is the name of a task file of role C(docker_health), such as V(start).
     - C(start_docker) and C(free_disk) as booleans; C(unpause), C(resume), C(start), C(create) and C(restart) as lists of services.
     - C(confirm), each with C(what), C(service), C(given) and C(why).
     - C(escalate), each with C(cause), C(service), C(sentence) and the last lines of its C(log).

@@ -15,7 +15,8 @@ description:
 options:
   _input:
     description: The run, with C(host), C(playbook), C(check), C(acted), C(started), C(findings), C(proof), C(refusal), C(failure), C(desk),
-      C(unreachable) (whether the host gave no answer at first contact), C(acting_run) (the run of a lease whose process is still there), C(inventory) and C(playbook_dir).
+      C(unreachable) (whether the host gave no answer at first contact), C(acting_run) (the run of a lease whose process is still
+      there), C(holds) of the host, C(inventory) and C(playbook_dir).
     type: dict
     required: true
 """
