@@ -37,6 +37,8 @@ class Fault:
     restless: frozenset[str] = NOBODY
     # The playbook that triage.yml proposes.
     triage: str = "outage"
+    # Whether what the host can see of the site is what its customers see.
+    seen_from_host: bool = True
 
 
 FAULTS = (
@@ -49,6 +51,8 @@ FAULTS = (
         cause=("Docker was killed", "11 containers live on", "signing round"),
         confirm="start_docker:11-containers",
         harms=EVERYBODY,
+        # The kernel goes on to forward what comes from outside; what answers the host itself died with the daemon.
+        seen_from_host=False,
     ),
     Fault("docker-hung", cause=("Docker does not answer", "halted by a signal"), harms=NOBODY),
     Fault(
@@ -57,6 +61,8 @@ FAULTS = (
         cause=("firewall rules", "signing round"),
         confirm="restart_docker:11-containers",
         harms=EVERYBODY,
+        # The other way round: on the host a proxy of Docker still answers.
+        seen_from_host=False,
     ),
     Fault(
         "host-rebooted",
