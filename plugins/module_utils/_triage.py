@@ -30,6 +30,8 @@ ALERTS = {
     "BackupFailed": "backup",
     "CertificateExpiring": "preflight",
 }
+# A service that is coming up is no reason to act.
+ON_ITS_WAY = ("starting", "coming-up", "restarting")
 # Without these customers notice nothing.
 MONITORING = ("prometheus", "alertmanager", "exporter", "grafana")
 # Whom to ask outside, by what a cause is about.
@@ -144,8 +146,9 @@ def _is_about_data(cause: Mapping[str, Any], site: Mapping[str, Any]) -> bool:
     )
 
 
-def _sick(plan: Mapping[str, Any] | None) -> list[str]:
-    return sorted({str(one["service"]) for one in (plan or {}).get("causes") or [] if one.get("service")})
+def _sick(plan: Mapping[str, Any] | None) -> set[str | None]:
+    """Whom the causes are about, None for the host or many at once; what only comes up is not sick."""
+    return {one.get("service") for one in (plan or {}).get("causes") or [] if one["cause"] not in ON_ITS_WAY}
 
 
 def _severity(
@@ -165,7 +168,7 @@ def _severity(
         return "P1", "escrow funds are stuck (EscrowStuckCritical)"
     if ratio is not None and ratio > float(site.get("error_ratio_limit") or 0.05):
         return "P2", f"{100 * ratio:.1f} % of the requests of the last minutes failed"
-    causes = [one for one in (plan or {}).get("causes") or [] if one["cause"] not in ("starting", "coming-up", "restarting")]
+    causes = [one for one in (plan or {}).get("causes") or [] if one["cause"] not in ON_ITS_WAY]
     hurting = [one for one in causes if not any(word in str(one.get("service")) for word in MONITORING)]
     if hurting:
         return "P2", f"customers are served, but {hurting[0]['sentence']}"
@@ -192,7 +195,7 @@ def _playbook(
         return "outage"
     sick = _sick(plan)
     money = {*site.get("wallet_services", ()), site.get("daemon_service")}
-    if sick and set(sick) <= money:
+    if sick and sick <= money:
         return "monero_rpc"
     if (plan or {}).get("causes") or not (plan or {}).get("settled", True):
         return "outage"

@@ -103,6 +103,14 @@ def test_one_wallet_is_a_matter_of_its_own_playbook(recorded_look: Looks) -> Non
     assert "playbooks/" not in line(found["text"], "next"), "a playbook that is not there is proposed as a command"
 
 
+def test_wallets_that_come_up_after_a_reboot_are_not_the_matter(recorded_look: Looks) -> None:
+    look = recorded_look("host_rebooted")
+    for one in look["services"]:
+        if one["name"].startswith("monero-wallet"):
+            one.update(state="running", health="starting")
+    assert triage(facts(look))["playbook"] == "outage"
+
+
 def test_monitoring_alone_hurts_no_customer(recorded_look: Looks) -> None:
     look = recorded_look("healthy")
     gone(look, "prometheus")
