@@ -79,7 +79,7 @@ FAULTS = (
     Fault("dns-alias-lost", cause=("the name server is found by nobody",), harms=NOBODY),
     Fault("off-network", cause=("server runs but is not on network",), confirm="reconnect:server", harms=NOBODY),
     Fault("port-taken", mends=False, cause=("server", "python3", "file-share.service", "8080")),
-    Fault("network-pool-exhausted", cause=("no subnet left",), confirm="remove_networks:ci-leftover-1"),
+    Fault("network-pool-exhausted", cause=("no subnet left",), confirm="remove_networks:ci-leftover-1", harms=EVERYBODY),
     Fault("killed", cause=("server", "137"), never=("memory",)),
     Fault("out-of-memory", cause=("server", "memory", "oom_memcg", "limit")),
     Fault("inodes-exhausted", mends=False, serves=True, cause=("inodes", "/var/lib/nginx/body"), harms=NOBODY),
