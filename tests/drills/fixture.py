@@ -100,7 +100,9 @@ class DrillLab:
         Without the desk: a run that tells the desk something leaves the record's new length on the host too.
         """
         record = (
-            () if desk_too else ("desk:", *(f"files: {path}: " for path in (STATE_DIR, LEASE_DIR, f"{STATE_DIR}/records.json")))
+            ()
+            if desk_too
+            else ("desk:", *(f"files: {path}: " for path in (f"{STATE_DIR}/", f"{LEASE_DIR}/", f"{STATE_DIR}/records.json")))
         )
         changes = [line for line in difference(before, self.look(), volatile) if not line.startswith(record)]
         assert not changes, "the run changed what it should leave alone:\n" + "\n".join(changes)
