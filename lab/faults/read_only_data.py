@@ -17,6 +17,12 @@ DATA = "/data"
 WALLETS = ("monero-wallet-rpc-arbiter", "monero-wallet-rpc-buyer", "monero-wallet-rpc-vendor")
 WRITERS = ("database", "monerod", "prometheus", "server")
 
+# Does a container's own table of mounts say read-only of what it keeps its data on?
+STALE = r"""
+pid=$(docker inspect --format '{{.State.Pid}}' "$1") && [ "$pid" -gt 0 ] &&
+awk '$2 ~ /^\/(data|monero|prometheus)$/ && $4 ~ /^ro(,|$)/ {found = 1} END {exit !found}' "/proc/$pid/mounts"
+"""
+
 
 def break_(lab: Lab) -> None:
     writers = [container_of(lab, service) for service in WRITERS]
@@ -33,3 +39,8 @@ def break_(lab: Lab) -> None:
 
 def heal_(lab: Lab) -> None:
     lab.run(["mount", "-o", "remount,rw", DATA], check=True)
+    # What was started meanwhile keeps a mount of its own that stays read-only.
+    writers = [identity for identity in map(lab.container, WRITERS) if identity]
+    stale = [identity for identity in writers if lab.run(["sh", "-c", STALE, "stale", identity]).returncode == 0]
+    if stale:
+        lab.docker(["restart", "--time", "10", *stale], check=True)
