@@ -35,24 +35,14 @@ _value:
   type: dict
 """
 
-import os
 from typing import Any
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_controller import as_called
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import judge
 
 
 def incident_result(run: dict[str, Any]) -> dict[str, Any]:
-    sources = [str(one) for one in run.get("inventory") or []]
-    here = os.getcwd()
-    near = [os.path.relpath(one) if one.startswith(here + os.sep) else one for one in sources]
-    return judge(
-        {
-            **run,
-            # The one that ansible.cfg of a clone names needs no -i.
-            "inventory": [] if near == ["inventories/production"] else near,
-            "from_clone": run.get("playbook_dir", "") in ("", os.path.join(here, "playbooks")),
-        }
-    )
+    return judge({**run, **as_called(run.get("inventory"), run.get("playbook_dir"))})
 
 
 class FilterModule:

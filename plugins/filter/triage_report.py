@@ -43,6 +43,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _diagnosis
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import Site
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_controller import as_called
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_words import triage
 
 # Those that are there can be proposed.
@@ -52,17 +53,13 @@ PLAYBOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path
 def triage_report(facts: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(facts, dict) or "host" not in facts or "site" not in facts:
         raise AnsibleFilterError("triage_report needs the facts that role triage gathers, with at least 'host' and 'site'.")
-    compose, here = facts.get("compose") or {}, os.getcwd()
-    sources = [str(one) for one in facts.get("inventory") or []]
-    near = [os.path.relpath(one) if one.startswith(here + os.sep) else one for one in sources]
+    compose = facts.get("compose") or {}
     asked = {
         **facts,
         "built": frozenset(os.path.splitext(name)[0] for name in os.listdir(PLAYBOOKS)) if os.path.isdir(PLAYBOOKS) else (),
         "plan": _diagnosis.plan(compose, _site(facts["site"])) if "services" in compose else None,
         "clock": compose.get("clock") or (facts.get("binding") or {}).get("clock") or facts.get("clock"),
-        # The one that ansible.cfg of a clone names needs no -i.
-        "inventory": [] if near == ["inventories/production"] else near,
-        "from_clone": facts.get("playbook_dir", "") in ("", os.path.join(here, "playbooks")),
+        **as_called(facts.get("inventory"), facts.get("playbook_dir")),
     }
     try:
         return triage(asked)

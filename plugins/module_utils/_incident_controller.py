@@ -95,3 +95,14 @@ def process_gone(lease: Mapping[str, Any] | None) -> bool:
     if was[1] != now[1]:
         return True  # the controller was restarted since
     return was == now and _start_mark(pid) != mark
+
+
+def as_called(sources: Any, playbook_dir: Any) -> dict[str, Any]:
+    """How this run was called, so that the next command can be typed in the same way."""
+    here = os.getcwd()
+    near = [os.path.relpath(one) if one.startswith(here + os.sep) else one for one in map(str, sources or [])]
+    return {
+        # The one that ansible.cfg of a clone names needs no -i.
+        "inventory": [] if near == ["inventories/production"] else near,
+        "from_clone": (playbook_dir or "") in ("", os.path.join(here, "playbooks")),
+    }

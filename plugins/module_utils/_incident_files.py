@@ -14,7 +14,7 @@ import json
 import os
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, Iterator
 
@@ -92,16 +92,15 @@ def write_draft(path: str, value: Any) -> str:
     draft = draft_of(path)
     remove(draft)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
-    try:
+    with ExitStack() as half_written:
+        half_written.callback(os.unlink, draft)
         with naming(path):
             try:
                 write_all(handle, (json.dumps(value, sort_keys=True, indent=1) + "\n").encode())
                 os.fsync(handle)
             finally:
                 os.close(handle)
-    except BaseException:
-        os.unlink(draft)
-        raise
+        half_written.pop_all()
     return draft
 
 

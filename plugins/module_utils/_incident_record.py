@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -163,11 +164,10 @@ def say(folder: str, state: dict[str, Any], found: timeline.Timeline, **said: An
     state.update(entries=len(found.entries) + 1, head=entry["hash"])
     path = os.path.join(folder, STATE)
     draft = write_draft(path, state)
-    try:
+    with ExitStack() as not_said:
+        not_said.callback(remove, draft)
         timeline.append(os.path.join(folder, timeline.FILE), entry)
-    except BaseException:
-        remove(draft)
-        raise
+        not_said.pop_all()
     put_in_place(draft, path)
     found.entries.append(entry)
     found.head = entry["hash"]

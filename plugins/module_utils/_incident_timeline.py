@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,16 +174,15 @@ def set_torn_aside(path: str, torn: bytes, stamp: str) -> str:
             break
         except FileExistsError:
             number += 1
-    try:
+    with ExitStack() as half_written:
+        half_written.callback(os.unlink, aside)
         with naming(aside):
             try:
                 write_all(handle, torn)
                 os.fsync(handle)
             finally:
                 os.close(handle)
-    except BaseException:
-        os.unlink(aside)
-        raise
+        half_written.pop_all()
     sync_directory(folder)
     handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     try:
@@ -199,13 +199,12 @@ def append(path: str, entry: dict[str, Any]) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         before = os.fstat(handle).st_size
-        try:
+        with ExitStack() as half_written:
+            half_written.callback(os.ftruncate, handle, before)
             with naming(path):
                 write_all(handle, canonical(entry).encode() + b"\n")
                 os.fsync(handle)
-        except BaseException:
-            os.ftruncate(handle, before)
-            raise
+            half_written.pop_all()
     finally:
         os.close(handle)
     if new:

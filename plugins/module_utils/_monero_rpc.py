@@ -210,14 +210,14 @@ class Rpc:
         cut = threading.Timer(max(0.0, deadline - time.monotonic()), self._cut)
         cut.daemon = True
         cut.start()
-        try:
-            return ask()
-        except Exception:
+        with contextlib.ExitStack() as failed:
+            failed.callback(cut.cancel)
             # After a failure nobody knows what still is under way on it.
-            self._connection.close()
-            raise
-        finally:
-            cut.cancel()
+            failed.callback(self._connection.close)
+            answer = ask()
+            failed.pop_all()
+        cut.cancel()
+        return answer
 
     def _cut(self) -> None:
         plug = self._connection.sock

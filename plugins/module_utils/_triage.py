@@ -104,12 +104,13 @@ def propose(
     served: bool | None,
     ratio: float | None,
     site: Mapping[str, Any],
-    signs: Signs = Signs(),  # noqa: B008  it cannot be changed
+    signs: Signs | None = None,
 ) -> Proposal:
     """Severity and playbook from the worst that was seen; whom to page from what one person cannot do alone."""
     firing = [one for one in fired or [] if one["state"] == "firing"]
     severity, reason = _severity(compose, plan, firing, served, ratio, site)
     playbook = _playbook(compose, plan, firing, ratio, site)
+    signs = signs or Signs()
     if signs.breach:
         return Proposal("P1", f"security breach: {signs.breach}", "security_breach", list(PAGED["security_breach"]))
     if signs.damage:

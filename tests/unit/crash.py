@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def killed_at_each_effect(
         fresh = folder / f"{allowed:03d}"
         fresh.mkdir()
         prepare(fresh)
-        killed = killed_after(allowed, lambda fresh=fresh: act(fresh), also)  # type: ignore[misc]
+        killed = killed_after(allowed, partial(act, fresh), also)
         try:
             converged(fresh, act(fresh))
         except BaseException as problem:

@@ -59,7 +59,8 @@ def test_without_a_work_tree_nothing_is_known(tmp_path: Path) -> None:
 def test_the_setting_written_last(project: Path) -> None:
     (project / ".env").write_text("A=1\n")
     os.utime(project / "docker-compose.yml", (1, 1))
-    assert newest_setting(str(project))["path"].endswith("/.env")  # type: ignore[index]
+    found = newest_setting(str(project))
+    assert found is not None and found["path"].endswith("/.env")
 
 
 def test_the_newest_backup_is_a_whole_file(tmp_path: Path) -> None:
