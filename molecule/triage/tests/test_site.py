@@ -1,0 +1,26 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role was shown is really so: the site answers, Prometheus does not. And looking wrote nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def status(host: Any, url: str) -> str:
+    return str(host.run(f"curl --silent --insecure --max-time 5 --output /dev/null --write-out '%{{http_code}}' {url}").stdout)
+
+
+def test_the_site_answers(host):
+    variables = host.ansible.get_variables()
+    assert status(host, variables["marketplace_health_url"]) == "200"
+    assert status(host, variables["marketplace_public_url"]) == "200"
+
+
+def test_prometheus_is_silent(host):
+    assert status(host, host.ansible.get_variables()["marketplace_prometheus_url"]) == "000"
+
+
+def test_a_triage_takes_no_lease_and_leaves_nothing(host):
+    assert not host.file("/run/marketplace_incident").exists
+    assert not host.file("/var/lib/marketplace_incident").exists
