@@ -13,6 +13,8 @@ description:
   - What could not be measured is said to be unproven; it is neither good nor zero.
   - The queries named C(requests) and C(errors) must count only what came after the repair. A query named C(probe), such as
     V(probe_success[30m]), tells since when customers were hit.
+  - The escrow flow is judged by the site's own test where that was run, else by its wallets. Each answers, those of one escrow have one
+    address, and no two of them, nor any other than the pinned one, hold the keys.
 positional: prometheus
 options:
   _input:
@@ -40,9 +42,40 @@ options:
   outage_since:
     description: A stretch of bad samples that was over before this time belongs to an earlier incident.
     type: float
+  escrow_asked:
+    description: Whether wallets were asked at all. Where they were not, they do not keep a verdict from being V(proven).
+    type: bool
+    default: false
+    version_added: 0.3.0
+  escrow_tested:
+    description: The result of M(monero_marketplace.incident.escrow_test), or nothing where it was not called.
+    type: dict
+    version_added: 0.3.0
+  monero:
+    description: The result of M(monero_marketplace.incident.monero_info), or nothing.
+    type: dict
+    version_added: 0.3.0
+  wallets:
+    description: C(marketplace_wallets), for the C(signer) that is pinned for each C(role).
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.3.0
+  escrow_decides:
+    description: Whether an escrow flow that is seen to fail makes the verdict V(failed).
+    type: bool
+    default: true
+    version_added: 0.3.0
+  require_escrow:
+    description: Whether an escrow flow that is not proven counts as failed too.
+    type: bool
+    default: false
+    version_added: 0.3.0
 seealso:
   - module: monero_marketplace.incident.http_probe
   - module: monero_marketplace.incident.prometheus_query
+  - module: monero_marketplace.incident.escrow_test
+  - module: monero_marketplace.incident.monero_info
 """
 
 EXAMPLES = r"""
@@ -58,7 +91,8 @@ _value:
     - C(sentences), what there is to say about the endpoint, the wallets and the share of errors.
     - C(endpoint) with C(good) and C(first_good).
     - C(error_ratio) with C(state) (V(ok), V(too_high), V(not_measurable) or V(unknown)), C(value), C(requests) and C(errors).
-    - C(wallets), which are not asked yet.
+    - C(escrow) with C(state) (V(failed), V(proven) or V(unproven)), C(sentence), C(wallets) with how many of them are C(ready), and C(test).
+    - C(next), the playbook that mends what failed; empty where it is the outage's.
     - C(down), as P(monero_marketplace.incident.service_verify_outage_window#filter) finds it from the query C(probe).
   type: dict
 """
@@ -67,7 +101,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _prometheus_proof
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _escrow_proof, _prometheus_proof
 
 
 def service_verify_verdict(
@@ -78,6 +112,12 @@ def service_verify_verdict(
     require_error_ratio: bool = False,
     since: float | None = None,
     outage_since: float | None = None,
+    escrow_asked: bool = False,
+    escrow_tested: dict[str, Any] | None = None,
+    monero: dict[str, Any] | None = None,
+    wallets: list[dict[str, Any]] | None = None,
+    escrow_decides: bool = True,
+    require_escrow: bool = False,
 ) -> dict[str, Any]:
     if not isinstance(probe, dict) or not isinstance(probe.get("endpoints"), list):
         raise AnsibleFilterError("service_verify_verdict needs the result of monero_marketplace.incident.http_probe.")
@@ -90,6 +130,9 @@ def service_verify_verdict(
         require_error_ratio=require_error_ratio,
         since=float(since) if since else None,
         outage_since=float(outage_since) if outage_since else None,
+        escrow=_escrow_proof.escrow(escrow_tested, monero, wallets or []) if escrow_asked else None,
+        escrow_decides=escrow_decides,
+        require_escrow=require_escrow,
     )
 
 

@@ -120,7 +120,10 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         following += _confirm(run)
     following += list(findings.get("next") or [])
     if ended == "escalated" and not findings and proof:
-        following.append(command(run, "outage"))
+        following.append(command(run, proof.get("next") or "outage"))
+    elif proof.get("next") and proof["next"] != run["playbook"]:
+        # What this playbook was for is well, and beside it something is not.
+        following.append(command(run, proof["next"]))
     why = [sentence for sentence in (refusal.get("sentence"), failure.get("sentence")) if sentence]
     why += [str(item["sentence"]) for item in findings.get("escalate") or []]
     why += [f"{step['what']}: {step['why']}" for step in findings.get("confirm") or [] if not step.get("given")]

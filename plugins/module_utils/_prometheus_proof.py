@@ -3,7 +3,7 @@
 
 # Private to this collection.
 
-"""What endpoint and metrics prove after a repair. "Unproven" is never "ok", and never zero per cent."""
+"""What endpoint, metrics and wallets prove after a repair. "Unproven" is never "ok", and never zero per cent."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def verdict(
     require_error_ratio: bool = False,
     since: float | None = None,
     outage_since: float | None = None,
+    escrow: dict[str, Any] | None = None,
+    escrow_decides: bool = True,
+    require_escrow: bool = False,
 ) -> dict[str, Any]:
     """failed: something was seen to be wrong. proven: all was seen to be right. unproven: neither."""
     endpoint: dict[str, Any] = {
@@ -32,22 +35,27 @@ def verdict(
     missing = require_error_ratio and ratio["state"] != "ok"
     if missing and ratio["state"] != "too_high":
         ratio["sentence"] += ", but the site requires it"
-    if (probes and not endpoint["good"]) or ratio["state"] == "too_high" or missing:
+    wallets = escrow or {"state": "unproven", "sentence": "wallets not asked", "next": ""}
+    payments_fail = (escrow_decides and wallets["state"] == "failed") or (require_escrow and wallets["state"] != "proven")
+    if (probes and not endpoint["good"]) or ratio["state"] == "too_high" or missing or payments_fail:
         word = "failed"
-    elif endpoint["good"] and ratio["state"] == "ok":
+    elif endpoint["good"] and ratio["state"] == "ok" and (escrow is None or wallets["state"] == "proven"):
         word = "proven"
     else:
         word = "unproven"
     if probes and not endpoint["good"] and ratio["state"] == "ok":
         # Who gets no answer at all is in no counter.
         ratio["sentence"] = f"{ratio['sentence']}, which says nothing while the endpoint fails"
-    wallets = {"state": "not asked", "sentence": "wallets not asked"}
+    if require_escrow and wallets["state"] == "unproven":
+        wallets["sentence"] += ", but the site requires its proof"
     return {
         "verdict": word,
         "sentences": [*endpoint["sentences"], wallets["sentence"], ratio["sentence"]],
         "endpoint": endpoint,
         "error_ratio": ratio,
-        "wallets": wallets,
+        "escrow": wallets,
+        # Whose playbook goes on from here: without an answer of the shop its outage comes first.
+        "next": wallets["next"] if endpoint["good"] and ratio["state"] != "too_high" else "",
         "down": _down(prometheus, outage_since),
     }
 
