@@ -35,7 +35,8 @@ class Fault:
     harms: frozenset[str] = frozenset({"server"})
     # Containers that the engine itself restarts, with or without us.
     restless: frozenset[str] = NOBODY
-    # The playbook that triage.yml proposes.
+    # The playbook that mends it, and the one that triage.yml proposes.
+    playbook: str = "outage"
     triage: str = "outage"
     # Whether what the host can see of the site is what its customers see.
     seen_from_host: bool = True

@@ -12,11 +12,16 @@ from drills.faults import FAULTS, Fault
 from drills.fixture import DrillLab
 from drills.interruption import REBOOTS, Interruption, interrupt, rebooted
 from drills.ledger import Ledger
-from drills.observe import Snapshot
-from drills.playbook import Run
-
-# What a person who was just woken may have to wait for.
-TRIAGE_TASKS = 8
+from drills.steps import (
+    SERVED,
+    healthy_services_were_left_alone,
+    left_to_a_person,
+    plan_changes_nothing,
+    record_is_whole,
+    second_run_does_nothing,
+    triage_proposes,
+    unconfirmed_run_asks,
+)
 
 # Kills in a session from which on their moments are judged.
 ENOUGH = 4
@@ -61,11 +66,11 @@ def test_outage(
     final = drill.run("outage", *arguments, callback="monero_marketplace.incident.oncall")
     if fault.mends:
         assert final.status == 0, final.output
-        assert drill.answers() == {"https": 200, "health": 200}, "exit status 0, but users are not served"
+        assert drill.answers() == SERVED, "exit status 0, but users are not served"
         assert drill.look().settled, "exit status 0, but not every service is healthy"
     else:
         left_to_a_person(fault, final)
-        assert not fault.serves or drill.answers() == {"https": 200, "health": 200}, "users are not served"
+        assert not fault.serves or drill.answers() == SERVED, "users are not served"
     for word in fault.never:
         assert word not in final.output, f"the summary claims {word!r}:\n{final.output}"
     if left_open:
@@ -83,73 +88,6 @@ def test_outage(
 
     drill.heal()
     ledger.assert_nothing_lost()
-
-
-def triage_proposes(fault: Fault, drill: DrillLab) -> None:
-    """The right playbook within eight tasks, and nothing is touched by looking."""
-    before = drill.look()
-    run = drill.run("triage", callback="monero_marketplace.incident.oncall")
-    drill.assert_unchanged(before, volatile=fault.restless)
-    assert run.status == 0 and run.changed == 0, run.output
-    assert len(run.remote) <= TRIAGE_TASKS, [event["action"] for event in run.remote]
-    assert run.proposal["playbook"] == fault.triage, run.output
-    served = drill.answers() == {"https": 200, "health": 200}
-    severities = ("P2", "P3") if served else ("P1",)
-    assert not fault.seen_from_host or run.proposal["severity"] in severities, run.output
-
-
-def plan_changes_nothing(fault: Fault, drill: DrillLab) -> None:
-    before = drill.look()
-    run = drill.run("outage", "--check", callback="monero_marketplace.incident.oncall")
-    drill.assert_unchanged(before, volatile=fault.restless)
-    assert run.status == 0, run.output
-    assert run.result["outcome"] == "planned", run.result
-    for word in fault.cause:
-        assert word in run.output, f"the plan does not name {word!r}:\n{run.output}"
-    if fault.confirm:
-        assert f"confirm={fault.confirm}" in run.output, run.output
-
-
-def unconfirmed_run_asks(fault: Fault, drill: DrillLab) -> None:
-    before = drill.look()
-    run = drill.run("outage", callback="monero_marketplace.incident.oncall")
-    drill.assert_unchanged(before, volatile=fault.restless, desk_too=False)
-    assert run.status != 0, run.output
-    assert run.result["outcome"] == "needs_confirmation", run.result
-    assert f"confirm={fault.confirm}" in run.output, f"the refusal does not say how to go on:\n{run.output}"
-
-
-def left_to_a_person(fault: Fault, run: Run) -> None:
-    assert run.status != 0, run.output
-    assert run.result["outcome"] == fault.outcome, run.result
-    for word in fault.cause:
-        assert word in run.output, f"the summary does not name {word!r}:\n{run.output}"
-    assert "Traceback" not in run.output
-
-
-def healthy_services_were_left_alone(fault: Fault, broken: Snapshot, mended: Snapshot) -> None:
-    for service, container in broken.good.items():
-        if service in fault.harms:
-            continue
-        assert mended.containers[service].started == container.started, (
-            f"{service} was healthy and was restarted: {container.started} -> {mended.containers[service].started}"
-        )
-
-
-def record_is_whole(drill: DrillLab) -> None:
-    entries = drill.timeline()
-    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1)), entries
-    assert entries[-1]["event"] == "outcome", f"the last word is not an outcome: {entries[-1]}"
-
-
-def second_run_does_nothing(fault: Fault, drill: DrillLab, first: Run) -> None:
-    before, told = drill.look(), drill.timeline()
-    run = drill.run("outage", callback="default")
-    assert run.status == first.status, run.output
-    assert run.changed == 0 and "changed=0" in run.output, run.output
-    assert drill.timeline() == told, "the second run told the desk something new"
-    drill.assert_unchanged(before, volatile=fault.restless)
-    drill.assert_tidy()
 
 
 @pytest.mark.drill(name="outage-interruptions", pool="main")

@@ -11,8 +11,8 @@ from rules.collection import PROJECT, load, place, playbooks, project_files
 
 COVERAGE = PROJECT / "docs" / "coverage.md"
 STEPS = 108
-# The table from which the drills of one test are made.
-FAULTS = PROJECT / "tests" / "drills" / "faults.py"
+# The tables from which the drills of a test are made.
+FAULTS = sorted((PROJECT / "tests" / "drills").glob("*faults.py"))
 
 # A path in a sentence, a command or a link. Made from parts, the part in braces is checked where it is set.
 NAMED = re.compile(r"\b(?:playbooks/[\w/{}\[\]'\"-]+\.yml|docs/[\w/-]+\.md|script/[a-z_]+|inventories/(?:example|lab)\b)")
@@ -38,7 +38,7 @@ def missing(named: str) -> str | None:
     if not re.search(rf"^def {re.escape(function)}\(", text, re.MULTILINE):
         return f"{named}: no such test"
     if "import FAULTS" in text:
-        text += FAULTS.read_text(encoding="utf-8")
+        text += "".join(table.read_text(encoding="utf-8") for table in FAULTS)
     return f"{named}: no such case" if case and f'"{case}"' not in text else None
 
 
