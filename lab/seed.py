@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from lab import escrow_wallets, filesystems, host_container, images, project_archive
+from lab import filesystems, host_container, images, project_archive
 from lab.content import digest
 from lab.engine import Engine
 from lab.errors import LabError
@@ -19,11 +19,11 @@ from lab.shell import wait_until
 from lab.stack import project
 
 ORDERS = 50_000
-ESCROW_SERVICES = ("monerod", *(f"monero-wallet-rpc-{role}" for role in escrow_wallets.ROLES))
+ESCROW_SERVICES = ("monerod", "monero-wallet-rpc-buyer", "monero-wallet-rpc-vendor", "monero-wallet-rpc-arbiter")
 KEPT_SEEDS = 2
 
 # What the seed depends on beside the images and the stack's files.
-MAKERS = ("seed.py", "escrow_wallets.py", "filesystems.py", "host_container.py", "project_archive.py")
+MAKERS = ("seed.py", "filesystems.py", "host_container.py", "project_archive.py")
 
 
 def seed_key() -> str:
@@ -39,7 +39,8 @@ def seed_folder() -> Path:
 
 def escrow_archive() -> Path:
     """Chain and wallets, which take long to make and stay good when other things change."""
-    key = digest(images.stack_image().key, STACK / "monerod", PROJECT / "lab/escrow_wallets.py", project.WALLET_NAME)
+    makers = (STACK / "monerod", STACK / "escrow", STACK / "server/marketplace/multisig.py")
+    key = digest(images.stack_image().key, *makers, *project.WALLET_NAMES)
     return cache() / "escrow" / f"{key}.tar"
 
 
@@ -102,7 +103,7 @@ def _make(container: HostContainer, host: images.Image, stack: images.Image) -> 
         with stage("seed: chain and wallets from the cache"), archive.open("rb") as file:
             container.run(["tar", "-C", "/data", "-x"], stdin=file)
     else:
-        with stage("seed: chain and a funded 2-of-3 escrow") as remark:
+        with stage("seed: chain and funded 2-of-3 escrows") as remark:
             remark(_make_escrow(container, archive))
     with stage(f"seed: database with {ORDERS} orders"):
         container.run(
@@ -125,22 +126,14 @@ def _make_folders(container: HostContainer) -> None:
 
 def _make_escrow(container: HostContainer, archive: Path) -> str:
     container.compose(["up", "--detach", *ESCROW_SERVICES])
-    addresses = {service: _address(container, service) for service in ESCROW_SERVICES}
-    wanted = {
-        "daemon": addresses["monerod"],
-        "wallets": {role: addresses[f"monero-wallet-rpc-{role}"] for role in escrow_wallets.ROLES},
-        "login": project.WALLET_LOGIN,
-        "name": project.WALLET_NAME,
-    }
-    script = Path(escrow_wallets.__file__).read_text()
-    made = json.loads(container.run(["python3", "-", json.dumps(wanted)], stdin=script).stdout)
+    made = json.loads(container.run(["python3", f"{COMPOSE_DIR}/escrow/escrow.py", "make", *project.WALLET_NAMES]).stdout)
     container.compose(["stop", *ESCROW_SERVICES])
     archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_suffix(".part")
     container.run(["tar", "-C", "/data", "-cf", "/data/escrow.tar", "monero", "wallets"])
     shutil.move(filesystems.mount_point(container.folder, filesystems.FILE_SYSTEMS[1]) / "escrow.tar", part)
     part.rename(archive)
-    return f"{made['balance'] / 1e12:.1f} XMR"
+    return f"{len(made['wallets'])} wallets, {made['balance'] / 1e12:.1f} XMR in each"
 
 
 def _start_until_healthy(container: HostContainer) -> None:
@@ -152,12 +145,6 @@ def _start_until_healthy(container: HostContainer) -> None:
     if not wait_until(all_well, 300, every=2):
         sick = container.compose(["ps", "--all", "--format", "{{.Service}} {{.Status}}"], check=False).stdout
         raise LabError(f"The marketplace did not become healthy within 300 s: {', '.join(sick.splitlines())}.")
-
-
-def _address(container: HostContainer, service: str) -> str:
-    identity = container.compose(["ps", "--quiet", service]).stdout.strip()
-    shape = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    return container.run(["docker", "inspect", "--format", shape, identity]).stdout.strip()
 
 
 def _stop(container: HostContainer) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lab import escrow
 from lab.errors import LabError
 from lab.faults.outside import site_status
 from lab.instance import Lab
@@ -46,9 +47,10 @@ def heal(lab: Lab) -> None:
         lab.run(["git", "-C", COMPOSE_DIR, "clean", "--quiet", "-fd"], check=True)
     _unpause(lab)
     _build_missing_server(lab)
-    if not found and lab.all_healthy() and lab.serves() and site_status(lab) == 200:
-        return
-    _start(lab)
+    if found or not (lab.all_healthy() and lab.serves() and site_status(lab) == 200):
+        _start(lab)
+    # The server opens its wallets once, at its own start; what was closed or restarted since then, nobody opens.
+    escrow.open_home(lab)
 
 
 def _empty_large_logs(lab: Lab) -> None:

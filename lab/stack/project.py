@@ -24,7 +24,9 @@ SERVICE_UID = 10001
 # The one variable that shortens the `for` of every alert rule.
 ALERT_FOR = "2s"
 
-WALLET_NAME = "escrow_1"
+# One after the other in each wallet RPC; the server's home is the first.
+WALLET_NAMES = ("escrow_1", "escrow_2")
+WALLET_NAME = WALLET_NAMES[0]
 WALLET_LOGIN = "marketplace:a-lab-on-loopback-only"
 
 # Folders that must exist on the host for the services to start, all owned by SERVICE_UID.
@@ -41,7 +43,7 @@ DATA_FOLDERS = (
 # How the project came to be: (message, paths), one commit each, oldest first.
 COMMITS = (
     ("Run the server behind nginx", (".gitignore", "docker-compose.yml", "server", "nginx", "database")),
-    ("Escrow with three wallets and a daemon", ("monerod",)),
+    ("Escrow with three wallets and a daemon", ("monerod", "escrow")),
     ("Watch the site: Prometheus, blackbox probe, node exporter", ("prometheus/prometheus.yml", "blackbox")),
     ("Alert on what the handbook names", ("prometheus/rules", "alertmanager")),
 )
@@ -49,7 +51,7 @@ COMMITS = (
 # What a site keeps out of its repository, and has to have a copy of elsewhere.
 UNTRACKED = (".env", "secrets/wallet_rpc_login", "nginx/tls/site.crt", "nginx/tls/site.key", "blackbox/tls/ca.crt")
 
-_COPIED = ("alertmanager", "blackbox", "database", "monerod", "nginx", "prometheus", "server")
+_COPIED = ("alertmanager", "blackbox", "database", "escrow", "monerod", "nginx", "prometheus", "server")
 
 
 def write_project(directory: Path, authority: Path, alert_for: str = ALERT_FOR) -> None:

@@ -16,6 +16,8 @@ from flask import Flask, Response, g, jsonify, request, session
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from . import health
+from .escrow_routes import add_routes
+from .escrows import Escrows
 from .log import log
 from .metrics import DURATION, REQUESTS
 from .pool import NoConnectionError, Pool, transaction
@@ -29,6 +31,7 @@ def create_app(settings: Settings, schema: int, pool: Pool, wallets: list[Wallet
     app = Flask("marketplace")
     app.secret_key = settings.session_key
     _observe(app)
+    add_routes(app, Escrows(pool))
 
     @app.get("/")
     def front() -> str:

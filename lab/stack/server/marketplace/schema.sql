@@ -50,6 +50,9 @@ CREATE TABLE escrows (
     funding_txid     TEXT UNIQUE,
     payout_txid      TEXT UNIQUE,
     updated_at       INTEGER NOT NULL,
+    -- How it is to end, once somebody decided that; asked: the worker has something to do for it.
+    outcome          TEXT CHECK (outcome IN ('released', 'refunded')),
+    asked            INTEGER NOT NULL DEFAULT 0 CHECK (asked IN (0, 1)),
     CHECK (state = 'created' OR funding_txid IS NOT NULL)
 );
 CREATE INDEX escrows_state ON escrows (state, updated_at);

@@ -46,7 +46,7 @@ def create(path: str, orders: int) -> int:
 def _fill(connection: sqlite3.Connection, orders: int, now: int) -> None:
     buyers, vendors = orders // 10 + 1, orders // 100 + 1
     connection.executemany("INSERT INTO schema_migrations VALUES (?, ?, ?)", [(*row, now) for row in MIGRATIONS])
-    connection.execute("INSERT INTO settings VALUES ('health_probe', '0')")
+    connection.execute("INSERT INTO settings VALUES ('health_probe', '0'), ('signing_seconds', '1')")
     connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?)", _users(buyers, vendors, now))
     chance = random.Random(orders)  # noqa: S311  # the same shop each time, no key
     for number in range(1, orders + 1):
@@ -76,8 +76,8 @@ def _settled_escrow(connection: sqlite3.Connection, order: int, amount: int, cre
     funding, payout = f"{chance.getrandbits(256):064x}", f"{chance.getrandbits(256):064x}"
     state = chance.choices(("released", "refunded"), (95, 5))[0]
     connection.execute(
-        "INSERT INTO escrows VALUES (?, ?, ?, ?, NULL, NULL, ?, ?, ?)",
-        (order, order, state, amount, funding, payout, created + 3600),
+        "INSERT INTO escrows VALUES (?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?, 0)",
+        (order, order, state, amount, funding, payout, created + 3600, state),
     )
     connection.executemany(
         "INSERT INTO escrow_events (escrow_id, state, time) VALUES (?, ?, ?)",

@@ -14,9 +14,13 @@ from types import FrameType
 import waitress
 
 from .app import create_app
+from .escrow_worker import EscrowWorker
+from .escrows import Escrows
 from .log import log
 from .metrics import BUILD, SCHEMA, DatabaseWatch, StateCollector
+from .multisig import Escrow
 from .pool import Pool, connect
+from .rpc import Rpc
 from .seed import SCHEMA_VERSION
 from .settings import Settings
 from .wallets import DaemonWatch, WalletWatch
@@ -43,9 +47,12 @@ def serve(settings: Settings) -> int:
     BUILD.labels(settings.release, settings.commit).set(1)
     SCHEMA.set(schema)
     StateCollector(pool, wallets, daemon, database)
-    watches: list[WalletWatch | DatabaseWatch | DaemonWatch] = [*wallets, database]
+    watches: list[WalletWatch | DatabaseWatch | DaemonWatch | EscrowWorker] = [*wallets, database]
     if daemon:
         watches.append(daemon)
+    if daemon and wallets:
+        rpcs = {role: Rpc(url, settings.wallet_login) for role, url in settings.wallets.items()}
+        watches.append(EscrowWorker(Escrows(pool), Escrow(rpcs, Rpc(settings.daemon_url)), settings.wallet_name))
     for thread in (*watches, writer):
         thread.start()
     app = create_app(settings, schema, pool, wallets)

@@ -21,7 +21,10 @@ READY, NO_WALLET, REFUSED, SILENT = "ready", "no_wallet_open", "auth_required", 
 
 
 class WalletWatch(threading.Thread):
-    """Knows the state of one wallet, and opens its escrow wallet where none is open."""
+    """Knows the state of one wallet, and once after the server's start sees to it that one is open.
+
+    Later only a payout opens wallets: what somebody closed or changed meanwhile stays as it is.
+    """
 
     def __init__(self, role: str, url: str, login: str, wallet_name: str) -> None:
         super().__init__(name=f"wallet-{role}", daemon=True)
@@ -29,6 +32,7 @@ class WalletWatch(threading.Thread):
         self.state = SILENT
         self._rpc = Rpc(url, login)
         self._wallet_name = wallet_name
+        self._saw_one_open = False
         self._stopping = threading.Event()
 
     @property
@@ -37,12 +41,16 @@ class WalletWatch(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.is_set():
-            before, self.state = self.state, self._ask()
-            if self.state != before:
-                log("info", "wallet state", wallet=self.role, state=self.state, before=before)
-            if self.state == NO_WALLET:
-                self._open()
+            self.look()
             self._stopping.wait(ASK_EVERY_SECONDS)
+
+    def look(self) -> None:
+        before, self.state = self.state, self._ask()
+        if self.state != before:
+            log("info", "wallet state", wallet=self.role, state=self.state, before=before)
+        if self.state == NO_WALLET and not self._saw_one_open:
+            self._open()
+        self._saw_one_open = self._saw_one_open or self.state == READY
 
     def stop(self) -> None:
         self._stopping.set()
