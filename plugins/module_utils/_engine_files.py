@@ -52,18 +52,18 @@ class Living:
 
 def living(root: str) -> list[Living]:
     """Every container of the engine whose main process is alive; by the engine's notes, believed only where /proc agrees."""
-    found = []
+    return [one for one in map(_living, notes(root)) if one is not None]
+
+
+def notes(root: str) -> list[dict[str, Any]]:
+    """What the engine has noted of each container, running or not."""
     folder = os.path.join(root, "containers")
     try:
         names = sorted(os.listdir(folder))
     except OSError:
         return []
-    for name in names:
-        note = _note(os.path.join(folder, name, "config.v2.json"))
-        one = _living(note) if note else None
-        if one is not None:
-            found.append(one)
-    return found
+    found = [_note(os.path.join(folder, name, "config.v2.json")) for name in names]
+    return [note for note in found if note]
 
 
 def _note(path: str) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _safe_json
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 
 PATH = "/json_rpc"
@@ -45,11 +46,12 @@ class LoginRefused(Exception):
 
 
 class NoAnswer(Exception):
-    """Nobody answered in time, or not with what an RPC says. closed: nobody listens at all."""
+    """Nobody answered in time, or not with what an RPC says. closed: nobody listens at all. late: nothing came in time."""
 
-    def __init__(self, detail: str, closed: bool = False) -> None:
+    def __init__(self, detail: str, closed: bool = False, late: bool = False) -> None:
         super().__init__(detail)
         self.closed = closed
+        self.late = late
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,17 @@ def _md5(text: str) -> str:
 
 
 class Rpc:
-    """One connection to one RPC. Use as a context; each call has a deadline of its own."""
+    """One connection to one RPC. Use as a context; each call has a deadline of its own.
 
-    def __init__(self, url: str, login: Login | None = None, context: ssl.SSLContext | None = None) -> None:
+    A proxy may have it below a path of its own: what the URL says goes in front of the RPC's.
+    """
+
+    def __init__(
+        self, url: str, login: Login | None = None, context: ssl.SSLContext | None = None, limit: int = REPLY_LIMIT
+    ) -> None:
         parts = urlsplit(url)
+        self._limit = limit
+        self._path = parts.path.rstrip("/") if parts.path.rstrip("/").endswith(PATH) else parts.path.rstrip("/") + PATH
         host, port = parts.hostname or "", parts.port
         self._connection: http.client.HTTPConnection
         if parts.scheme == "https":
@@ -164,10 +173,10 @@ class Rpc:
 
     def _silence(self, silence: Exception, method: str, timeout: float, deadline: float) -> NoAnswer:
         if isinstance(silence, socket.timeout) or time.monotonic() >= deadline:
-            return NoAnswer(f"no answer to {method} within {timeout:g} s")
+            return NoAnswer(f"no answer to {method} within {timeout:.2g} s", late=True)
         said = clean_line(str(silence) or type(silence).__name__, 200)
-        if isinstance(silence, (json.JSONDecodeError, http.client.BadStatusLine)) and not isinstance(silence, ConnectionError):
-            return NoAnswer(f"its answer to {method} is not what an RPC says")
+        if isinstance(silence, (ValueError, http.client.HTTPException)) and not isinstance(silence, ConnectionError):
+            return NoAnswer(f"its answer to {method} is not what an RPC says: {said}")
         closed = isinstance(silence, (ConnectionRefusedError, socket.gaierror)) or getattr(silence, "errno", 0) in (113, 101)
         return NoAnswer(said, closed)
 
@@ -186,23 +195,23 @@ class Rpc:
             raise LoginRefused("it refuses the login given")
         if status != 200:
             raise ValueError(f"HTTP status {status}")
-        reply = json.loads(body)
+        reply = _safe_json.loads(body)
         if not isinstance(reply, dict):
-            raise ValueError("its answer is no object")
+            raise ValueError("it is no object")
         return reply
 
     def _post(self, question: str, deadline: float) -> tuple[int, list[str], bytes]:
         headers = {"Content-Type": "application/json"}
         if self._digest is not None:
-            headers["Authorization"] = self._digest.answer("POST", PATH)
+            headers["Authorization"] = self._digest.answer("POST", self._path)
         if self._connection.sock is None:
             raise ConnectionError("it closed the connection after its challenge, so that no login can be given")
         self._connection.sock.settimeout(_left(deadline))
-        self._connection.request("POST", PATH, question, headers)
+        self._connection.request("POST", self._path, question, headers)
         with self._connection.getresponse() as answer:
-            body = answer.read(REPLY_LIMIT + 1)
-            if len(body) > REPLY_LIMIT:
-                raise ValueError(f"its answer is longer than {REPLY_LIMIT} bytes")
+            body = answer.read(self._limit + 1)
+            if len(body) > self._limit:
+                raise ValueError(f"it is longer than {self._limit} bytes")
             return answer.status, answer.headers.get_all("WWW-Authenticate") or [], body
 
     def _bounded(self, ask: Callable[[], dict[str, Any]], deadline: float) -> dict[str, Any]:
