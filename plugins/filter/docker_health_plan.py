@@ -72,6 +72,13 @@ options:
     description: Confirmations as a list or with commas, such as V(unpause:server).
     type: raw
     default: []
+  frozen:
+    description:
+      - Services that are left as they are, each with the sentence that says why, as C(frozen) of
+        M(monero_marketplace.incident.incident_info) has them. V(*) stands for every service.
+    type: dict
+    default: {}
+    version_added: 0.3.0
   tried:
     description: The keys of the steps this run has already taken. A service is not started or restarted twice.
     type: list
@@ -136,6 +143,7 @@ def docker_health_plan(
     wallet_port: int = 18082,
     daemon_service: str = "",
     confirm: str | list[str] | None = None,
+    frozen: dict[str, str] | None = None,
     tried: list[str] | None = None,
     acted_at: float | None = None,
     patience_over: bool = False,
@@ -159,6 +167,7 @@ def docker_health_plan(
         wallet_port=int(wallet_port),
         daemon_service=daemon_service,
         confirm=frozenset(one.strip() for one in given),
+        frozen={str(name): str(why) for name, why in (frozen or {}).items()},
         tried=_diagnosis.tried_from(list(tried or [])),
         patience_over=patience_over,
         acted_at=None if acted_at is None else float(acted_at),

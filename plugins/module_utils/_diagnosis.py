@@ -116,6 +116,7 @@ def _service_findings(view: View, of_host: list[Finding]) -> dict[str, Finding]:
             finding = cause.find(view, service)
             if finding is not None:
                 _named(finding, cause.name)
+                _leave_frozen(finding, view.frozen(name))
                 _show_users_view(view, finding)
                 found[name] = finding
                 break
@@ -125,6 +126,13 @@ def _service_findings(view: View, of_host: list[Finding]) -> dict[str, Finding]:
     for name, finding in found.items():
         _defer_to_the_root(view, name, finding, found)
     return found
+
+
+def _leave_frozen(finding: Finding, why: str | None) -> None:
+    """What nobody may start is neither started nor otherwise touched; one that comes up by itself is waited for as ever."""
+    if why is not None and (finding.do or finding.confirm or finding.escalate):
+        finding.do = finding.confirm = None
+        finding.escalate = f"{finding.service} is left as it is: {why}"
 
 
 def _leave_to_the_host(finding: Finding, root: Finding) -> None:

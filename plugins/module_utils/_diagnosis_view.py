@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Mapping
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import ALL
 
 _BLAMES_A_DISK = re.compile(r"no space left on device|disk is full|read-only file ?system|readonly database", re.IGNORECASE)
 # An earlier run that was killed has noted when it began to mend something, not when it was done.
@@ -36,6 +37,8 @@ class Site:
     wallet_port: int = 18082
     daemon_service: str = ""
     confirm: frozenset[str] = frozenset()
+    # Services that nobody may start now, with the sentence that says why; ALL stands for every one.
+    frozen: Mapping[str, str] = field(default_factory=dict)
     tried: frozenset[tuple[str, str]] = frozenset()
     patience_over: bool = False
     acted_at: float | None = None
@@ -137,6 +140,10 @@ class View:
         """How long the last finished run of a service lasted."""
         started, finished = epoch(service["started_at"]), epoch(service["finished_at"])
         return finished - started if started is not None and finished is not None and finished >= started else None
+
+    def frozen(self, service: str) -> str | None:
+        """Why nobody may start a service now."""
+        return self.site.frozen.get(service) or self.site.frozen.get(ALL)
 
     def tried(self, service: str, *what: str) -> bool:
         return any((do, service) in self.site.tried for do in what)

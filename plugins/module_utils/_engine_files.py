@@ -38,6 +38,11 @@ class Living:
     stop_signal: int
     stop_timeout: float
     paused: bool
+    # On each of its networks.
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    # Ports of the host that lead to it.
+    published: tuple[int, ...] = ()
 
     @property
     def lives(self) -> bool:
@@ -97,6 +102,9 @@ def _living(note: dict[str, Any]) -> Living | None:
         stop_signal=signal_number(config.get("StopSignal")),
         stop_timeout=float(timeout) if isinstance(timeout, int) and timeout >= 0 else STOP_TIMEOUT,
         paused=state.get("Paused") is True,
+        addresses=_of_networks(note, "IPAddress"),
+        gateways=_of_networks(note, "Gateway"),
+        published=_published(note),
     )
 
 
@@ -114,10 +122,24 @@ def _dict(note: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _address(note: dict[str, Any]) -> str:
+def _of_networks(note: dict[str, Any], key: str) -> tuple[str, ...]:
     networks = _dict(_dict(note, "NetworkSettings"), "Networks")
-    found = [str(one.get("IPAddress") or "") for _name, one in sorted(networks.items()) if isinstance(one, dict)]
-    return next((clean_line(address, 60) for address in found if address), "")
+    found = [str(one.get(key) or "") for _name, one in sorted(networks.items()) if isinstance(one, dict)]
+    return tuple(clean_line(address, 60) for address in found if address)
+
+
+def _address(note: dict[str, Any]) -> str:
+    return next(iter(_of_networks(note, "IPAddress")), "")
+
+
+def _published(note: dict[str, Any]) -> tuple[int, ...]:
+    found: set[int] = set()
+    for inside, bindings in _dict(_dict(note, "NetworkSettings"), "Ports").items():
+        for one in bindings if str(inside).endswith("/tcp") and isinstance(bindings, list) else []:
+            port = str(one.get("HostPort") or "") if isinstance(one, dict) else ""
+            if port.isdecimal() and 0 < int(port) < 65536:
+                found.add(int(port))
+    return tuple(sorted(found))
 
 
 def signal_number(text: Any) -> int:

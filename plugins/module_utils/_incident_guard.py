@@ -14,7 +14,7 @@ import json
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_host as host
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_processes as processes
@@ -30,12 +30,14 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     write_all,
     write_json,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import freezing, read_freezes, words
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_pins import remember
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import (
     Request,
     attempts_refusal,
     clock_refusal,
+    freeze_refusal,
     hold_refusal,
     lease_refusal,
     orphan_refusal,
@@ -67,13 +69,16 @@ def orphan(places: Places, project_dir: str) -> dict[str, Any] | None:
     return left[0] if left else None
 
 
-def answer(attempts: dict[str, Any], holds: list[dict[str, Any]], **found: Any) -> dict[str, Any]:
+def answer(
+    attempts: dict[str, Any], holds: list[dict[str, Any]], freezes: list[dict[str, Any]], **found: Any
+) -> dict[str, Any]:
     """What the module returns, whatever was asked."""
     return {
         "granted": found.get("refusal") is None,
         "token": None,
         "lease": None,
         "holds": holds,
+        "freezes": freezes,
         "attempts": attempts,
         "refusal": None,
         "changed": False,
@@ -132,22 +137,22 @@ def _written(places: Places, request: Request, token: int, earlier: dict[str, An
 
 
 def _decide(places: Places, request: Request, write: bool, clocks: dict[str, str] | None) -> dict[str, Any]:
-    holds = host.read_holds(places)
+    holds, freezes = host.read_holds(places), read_freezes(places)
     lease = host.read_lease(places)
     tried = host.read_attempts(places)
     attempts = host.counted(tried, request.action, request.attempts_window, request.attempts)
     renewal = lease is not None and host.in_force(lease) and request.owns(lease) and lease["run_id"] == request.run_id
-    refused = clocks or hold_refusal(request, holds) or lease_refusal(request, lease)
+    refused = clocks or hold_refusal(request, holds) or freeze_refusal(request, freezes) or lease_refusal(request, lease)
     if refused is None and not renewal:
         refused = attempts_refusal(request, attempts)
     if refused is None and not renewal:
         left = orphan(places, request.project_dir)
         if left is not None:
-            return answer(attempts, holds, lease=lease, refusal=orphan_refusal(request, left))
+            return answer(attempts, holds, freezes, lease=lease, refusal=orphan_refusal(request, left))
     if refused is not None:
-        return answer(attempts, holds, lease=lease, refusal=refused)
+        return answer(attempts, holds, freezes, lease=lease, refusal=refused)
     if not write:
-        return answer(attempts, holds, lease=lease, changed=not renewal)
+        return answer(attempts, holds, freezes, lease=lease, changed=not renewal)
     token = lease["token"] if lease is not None and renewal else host.read_token(places) + 1
     if not renewal:
         # The token first: a crash in between wastes a number, it never gives one out twice.
@@ -157,7 +162,7 @@ def _decide(places: Places, request: Request, write: bool, clocks: dict[str, str
         write_json(places.attempts, {"attempts": kept})
         attempts = host.counted(kept, request.action, request.attempts_window, request.attempts)
     lease = _written(places, request, token, lease)
-    return answer(attempts, holds, lease=lease, token=str(token), changed=not renewal)
+    return answer(attempts, holds, freezes, lease=lease, token=str(token), changed=not renewal)
 
 
 def acquire(places: Places, request: Request, write: bool = True) -> dict[str, Any]:
@@ -182,17 +187,17 @@ def check(places: Places, request: Request, write: bool = True) -> dict[str, Any
     with ExitStack() as stack:
         if write and os.path.isdir(places.lease_dir):
             stack.enter_context(locked(places.guard_lock, LOCK_SECONDS))
-        holds = host.read_holds(places)
+        holds, freezes = host.read_holds(places), read_freezes(places)
         lease = host.read_lease(places)
         attempts = host.counted(host.read_attempts(places), request.action, request.attempts_window, request.attempts)
         latest = host.read_token(places)
-        refused = token_refusal(request, lease, latest) or hold_refusal(request, holds)
+        refused = token_refusal(request, lease, latest) or hold_refusal(request, holds) or freeze_refusal(request, freezes)
         if refused is None and lease is not None and write:
             _remember(places, request)
             lease = _written(places, request, lease["token"], lease)
     token = None if refused else str(request.token)
     superseded = request.token.isdigit() and latest > int(request.token)
-    return answer(attempts, holds, lease=lease, token=token, refusal=refused, superseded=superseded)
+    return answer(attempts, holds, freezes, lease=lease, token=token, refusal=refused, superseded=superseded)
 
 
 def _remember(places: Places, request: Request) -> None:
@@ -218,12 +223,20 @@ def release(places: Places, request: Request, write: bool = True) -> dict[str, A
             # Last, so that a full disk does not keep the host from being given back.
             _remember(places, request)
         refused = None if ours else token_refusal(request, lease)
-    return answer({}, host.read_holds(places), lease=lease, refusal=refused, changed=ours)
+    return answer({}, host.read_holds(places), read_freezes(places), lease=lease, refusal=refused, changed=ours)
 
 
 @contextmanager
-def acting(lease_dir: str, token: str | None, what: str = "a module of this collection") -> Iterator[None]:
+def acting(
+    lease_dir: str,
+    token: str | None,
+    what: str = "a module of this collection",
+    services: Iterable[str] = (),
+    state_dir: str = "",
+) -> Iterator[None]:
     """For the life of a module that changes something: nobody else acts, and the token still counts.
+
+    services are those that it starts: none of them may be frozen. Where the freezes lie is told by the lease, else by state_dir.
 
     A run that is killed leaves the module alone on the host; its lock tells the next run that it is still there.
     """
@@ -249,6 +262,10 @@ def acting(lease_dir: str, token: str | None, what: str = "a module of this coll
         held = _held_since(lease)
         if held is not None:
             raise IncidentError(f"{held} This step was not done.")
+        where = str((lease or {}).get("state_dir") or state_dir)
+        frozen = freezing(read_freezes(Places(state_dir=where, lease_dir="")), services) if where else None
+        if frozen is not None:
+            raise IncidentError(f"{clean(frozen[0])} may not be started: {words(frozen[1])}. This step was not done.")
         os.ftruncate(handle, 0)
         note = {"pid": os.getpid(), "what": what, "token": token}
         write_all(handle, json.dumps(note).encode())

@@ -27,6 +27,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     utc,
     write_json,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import read_freezes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import Request, lift_command
 
@@ -71,7 +72,7 @@ def _playbook(name: str) -> str:
 def answer(places: Places, hold: dict[str, Any] | None, changed: bool, once: str) -> dict[str, Any]:
     return {
         "granted": True, "token": None, "lease": host.read_lease(places), "attempts": {}, "refusal": None,
-        "holds": host.read_holds(places), "hold": hold, "once": once, "changed": changed,
+        "holds": host.read_holds(places), "freezes": read_freezes(places), "hold": hold, "once": once, "changed": changed,
     }  # fmt: skip
 
 

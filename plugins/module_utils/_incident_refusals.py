@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_freezes as freezing
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_host as host
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import clean, utc
 
@@ -49,6 +50,7 @@ class Request:
     hold_name: str = ""
     reason: str = ""
     hold_playbooks: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
     def owns(self, lease: dict[str, Any]) -> bool:
         return bool(lease["responder"] == self.responder and lease["controller"] == self.controller)
@@ -107,6 +109,18 @@ def hold_refusal(request: Request, holds: list[dict[str, Any]]) -> dict[str, str
         "look at the folder holds on the host, then run the same command again"
         if hold["name"] == host.UNLISTED
         else lift_command(request, hold["name"]),
+    )
+
+
+def freeze_refusal(request: Request, freezes: list[dict[str, Any]]) -> dict[str, str] | None:
+    found = freezing.freezing(freezes, request.services)
+    if found is None:
+        return None
+    service, freeze = found
+    return refusal(
+        "freeze",
+        f"{clean(service)} may not be started: {freezing.words(freeze)}.",
+        freezing.thaw_words(str(freeze["name"]), request.host),
     )
 
 

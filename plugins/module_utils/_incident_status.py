@@ -54,6 +54,17 @@ def hold_words(host: Mapping[str, Any]) -> list[str]:
     ] or ["none"]
 
 
+def payout_words(host: Mapping[str, Any]) -> list[str]:
+    if "freezes" not in host:
+        return ["unknown: the host gave no answer"]
+    found = [freeze for freeze in host["freezes"] or [] if isinstance(freeze, Mapping)]
+    return [
+        f"FROZEN since {_text(freeze.get('since'))} by {_text(freeze.get('by'))}: {_text(freeze.get('reason'))} "
+        f"({', '.join(_items(freeze.get('services'))) or 'no service'} may be started by no one)"
+        for freeze in found
+    ] or ["not frozen"]
+
+
 def spool_words(host: Mapping[str, Any]) -> list[str]:
     spool = _mapping(host.get("spool"))
     waits = (
@@ -74,6 +85,7 @@ def status(desk: Any, host: Any, name: str) -> str:
         lines = [("open", "no incident")]
     lines += [("lease", lease_words(there))]
     lines += [("holds", words) for words in hold_words(there)]
+    lines += [("payout", words) for words in payout_words(there)]
     lines += [("spool", words) for words in spool_words(there)]
     earlier = [
         item for item in found.get("incidents") or [] if isinstance(item, Mapping) and item.get("id") != current.get("id")

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import thaw_words, words
+
 ZERO = frozenset(["healthy", "restored", "done", "contained", "planned"])
 _PLAYBOOK = re.compile(r"ansible-playbook playbooks/(\w+)\.yml(.*)", re.DOTALL)
 NEEDS_A_PERSON = frozenset(["needs_confirmation", "escalated", "failed"])
@@ -108,6 +110,15 @@ def _binding_holds(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _freezes(run: Mapping[str, Any]) -> list[str]:
+    """Payouts that do not go out, in every summary as long as that lasts."""
+    return [f"{words(freeze)}; lifted by {_thawing(run, freeze)}" for freeze in run.get("freezes") or []]
+
+
+def _thawing(run: Mapping[str, Any], freeze: Mapping[str, Any]) -> str:
+    return as_typed(run, thaw_words(str(freeze["name"]), str(run["host"])))
+
+
 def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a run on one host: what the summary, the record and machines read."""
     findings = run.get("findings") or {}
@@ -155,7 +166,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "kept": list(findings.get("kept") or []),
         "proof": list(proof.get("sentences") or []),
         "down": proof.get("down"),
-        "risk": held + stray + list(findings.get("risk") or []),
+        "risk": _freezes(run) + held + stray + list(findings.get("risk") or []),
         "record_notes": _broken_records(run),
         # A plan says all of it itself.
         "why": [] if ended == "planned" else why,

@@ -22,6 +22,7 @@ requirements:
   - Docker Compose 2.18 or newer
   - gzip, coreutils and diffutils
 extends_documentation_fragment:
+  - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -62,18 +63,10 @@ options:
     description: Seconds for a short answer of the daemon. Copying may take much longer.
     type: float
     default: 3.0
-  token:
-    description: The fencing token of this run's lease.
-    type: str
-    default: ""
   state_dir:
     description: Where the journal of a pause lies.
     type: path
     default: /var/lib/marketplace_incident
-  lease_dir:
-    description: Where the lease lies.
-    type: path
-    default: /run/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.compose_info
   - module: monero_marketplace.incident.incident_guard

@@ -22,6 +22,7 @@ requirements:
   - Docker Engine 20.10 or newer with its command line
   - Docker Compose 2.18 or newer
 extends_documentation_fragment:
+  - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -55,18 +56,10 @@ options:
     description: Seconds for an answer of the daemon.
     type: float
     default: 3.0
-  token:
-    description: The fencing token of this run's lease.
-    type: str
-    default: ""
   state_dir:
     description: Where the journal of who was told lies.
     type: path
     default: /var/lib/marketplace_incident
-  lease_dir:
-    description: Where the lease lies.
-    type: path
-    default: /run/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.monero_wallet
   - module: monero_marketplace.incident.compose_info

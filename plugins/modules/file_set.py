@@ -18,6 +18,7 @@ description:
 requirements:
   - coreutils
 extends_documentation_fragment:
+  - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -44,14 +45,6 @@ options:
     description: Where to. The folder is made with mode 0700, the files have mode 0600 and a file C(.sha256) beside them.
     type: path
     required: true
-  token:
-    description: The fencing token of this run's lease.
-    type: str
-    default: ""
-  lease_dir:
-    description: Where the lease lies.
-    type: path
-    default: /run/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.container_log
   - module: monero_marketplace.incident.incident_guard

@@ -20,7 +20,8 @@ description:
   - Places and lifts holds too. A hold is a person's word that binds every run on the host until it is lifted, also after a
     reboot; it is the file C(holds/NAME.json) in O(state_dir), and one that cannot be read binds everything. What is lifted is
     kept in C(holds/released), and nothing needs a lease for it. A run that is at work stops at its next check.
-  - The lease lies in memory and is gone after a reboot. Holds, attempts and the fencing token stay.
+  - Refuses when one of the O(services) that are about to be started is frozen. M(monero_marketplace.incident.payout_freeze) places freezes.
+  - The lease lies in memory and is gone after a reboot. Holds, freezes, attempts and the fencing token stay.
 options:
   state:
     description:
@@ -134,8 +135,14 @@ options:
     type: list
     elements: str
     default: []
+  services:
+    description: The services that are about to be started. None of them may be frozen.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.3.0
   state_dir:
-    description: Where holds, attempts and the fencing token lie.
+    description: Where holds, freezes, attempts and the fencing token lie.
     type: path
     default: /var/lib/marketplace_incident
   lease_dir:
@@ -219,7 +226,7 @@ refusal:
   type: dict
   contains:
     kind:
-      description: One of V(hold), V(lease), V(attempts), V(clock), V(token), V(orphan).
+      description: One of V(hold), V(freeze), V(lease), V(attempts), V(clock), V(token), V(orphan).
       type: str
     sentence:
       description: One sentence with what was found.
@@ -261,6 +268,12 @@ holds:
   returned: success
   type: list
   elements: dict
+freezes:
+  description: All freezes of the host, as M(monero_marketplace.incident.incident_info) returns them.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.3.0
 attempts:
   description: How often this action was tried, with C(count), C(limit), C(window) in seconds and C(next_free) in UTC.
   returned: success
@@ -323,6 +336,7 @@ REQUEST = {
     "hold_name": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
     "hold_playbooks": {"type": "list", "elements": "str", "default": []},
+    "services": {"type": "list", "elements": "str", "default": []},
 }
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["acquired", "checked", "released", "held", "unheld"], "default": "acquired"},
@@ -363,7 +377,11 @@ def main() -> None:
     places = Places(state_dir=wanted["state_dir"], lease_dir=wanted["lease_dir"])
     given = {name: wanted[name] for name in REQUEST}
     request = Request(
-        **{**given, "project_dir": wanted["project_dir"] or "", "hold_playbooks": tuple(wanted["hold_playbooks"])}
+        **{
+            **given,
+            "project_dir": wanted["project_dir"] or "",
+            **{name: tuple(wanted[name]) for name in ("hold_playbooks", "services")},
+        }
     )
     try:
         found = STEPS[wanted["state"]](places, request, write=not module.check_mode)

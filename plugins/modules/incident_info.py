@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:
-  - With O(source=host) the lease, the holds and the attempts on a marketplace host.
+  - With O(source=host) the lease, the holds, the freezes and the attempts on a marketplace host.
   - With O(source=desk) the incidents on the desk, each with its last entry and whether its timeline is as it was written.
 options:
   source:
@@ -24,7 +24,9 @@ options:
     description: The folder of the incident desk. Required with O(source=desk). A missing folder is an empty desk.
     type: path
   host:
-    description: With O(source=desk) only the incidents of this host, and its open one.
+    description:
+      - With O(source=host) its name in the inventory, for the command that ends a freeze.
+      - With O(source=desk) only the incidents of this host, and its open one.
     type: str
   pins:
     description:
@@ -37,7 +39,7 @@ options:
     type: int
     default: 3600
   state_dir:
-    description: With O(source=host) where holds, attempts and the fencing token lie.
+    description: With O(source=host) where holds, freezes, attempts and the fencing token lie.
     type: path
     default: /var/lib/marketplace_incident
   lease_dir:
@@ -103,6 +105,55 @@ holds:
   returned: O(source=host)
   type: list
   elements: dict
+freezes:
+  description: All payout freezes. One that cannot be read counts, and freezes every service.
+  returned: O(source=host)
+  type: list
+  elements: dict
+  version_added: 0.3.0
+  contains:
+    name:
+      description: Its name.
+      type: str
+    reason:
+      description: Why, in one sentence.
+      type: str
+    by:
+      description: Who placed it.
+      type: str
+    run_id:
+      description: Their run.
+      type: str
+    since:
+      description: When, in UTC.
+      type: str
+    services:
+      description: The services that nobody may start. Empty means all.
+      type: list
+      elements: str
+    wallet_services:
+      description: The services of the wallet RPCs that it cuts off.
+      type: list
+      elements: str
+    wallet_ports:
+      description: The ports of the wallet RPCs that it cuts off.
+      type: list
+      elements: int
+    published_ports:
+      description: The ports of the host that lead there, cut off too.
+      type: list
+      elements: int
+    policies:
+      description: The restart policies before, by container.
+      type: dict
+    readable:
+      description: Whether its file can be read.
+      type: bool
+frozen:
+  description: Each frozen service with the sentence that says by whom, since when, why, and what ends it. V(*) stands for every service.
+  returned: O(source=host)
+  type: dict
+  version_added: 0.3.0
 attempts:
   description:
     - The repairs tried within the last day, each with C(action), C(at) (seconds since 1970), C(run_id) and C(responder).
@@ -218,6 +269,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_desk as desk
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_host as host
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import (
+    frozen_services,
+    read_freezes,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_pins import read_pins
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_processes import boot_id
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_spool import waiting
@@ -234,7 +289,7 @@ ARGUMENTS = {
 DAY = 86400
 
 
-def of_host(places: host.Places) -> dict[str, Any]:
+def of_host(places: host.Places, name: str) -> dict[str, Any]:
     lease, attempts, token, problems = host.read_lease(places), None, None, []
     # Looking goes on where acting would stop.
     try:
@@ -249,9 +304,12 @@ def of_host(places: host.Places) -> dict[str, Any]:
         spool = waiting(places.spool)
     except OSError as problem:
         spool = {"count": 0, "entries": [], "leftover": False, "problems": [sentence_for(problem)]}
+    freezes = read_freezes(places)
     return {
         "lease": None if lease is None else {**lease, "in_force": host.in_force(lease)},
         "holds": host.read_holds(places),
+        "freezes": freezes,
+        "frozen": frozen_services(freezes, name),
         "attempts": attempts,
         "token": token,
         "problems": problems,
@@ -267,7 +325,7 @@ def main() -> None:
     wanted = module.params
     try:
         if wanted["source"] == "host":
-            found = of_host(host.Places(state_dir=wanted["state_dir"], lease_dir=wanted["lease_dir"]))
+            found = of_host(host.Places(state_dir=wanted["state_dir"], lease_dir=wanted["lease_dir"]), wanted["host"] or "")
         else:
             found = desk.look(wanted["desk_dir"], wanted["host"] or None, wanted["monitoring_seconds"], wanted["pins"])
     except IncidentError as problem:

@@ -16,6 +16,7 @@ description:
   - Never opens a wallet, which would throw another one out, and never calls a multisig method, which would spoil an open signing round.
   - Each wallet that was stored is a line in the host's own journal.
 extends_documentation_fragment:
+  - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -74,14 +75,6 @@ options:
     description: Whether the certificate of an https address must be valid.
     type: bool
     default: true
-  token:
-    description: The fencing token of this run's lease.
-    type: str
-    default: ""
-  lease_dir:
-    description: Where the lease lies.
-    type: path
-    default: /run/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.container_stop
 """

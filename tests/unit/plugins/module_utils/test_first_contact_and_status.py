@@ -74,20 +74,21 @@ INCIDENT: dict[str, Any] = {
 def test_at_a_glance():
     desk = {"incidents": [{**INCIDENT, "id": "INC-20261122-0100", "status": "resolved"}, INCIDENT], "open_incident": INCIDENT}
     hold = {"name": "evidence", "by": "carol", "since": "S", "playbooks": ["outage"], "reason": "seal"}
-    assert status(desk, {"lease": LEASE, "holds": [hold]}, "market-1").split("\n") == [
+    assert status(desk, {"lease": LEASE, "holds": [hold], "freezes": []}, "market-1").split("\n") == [
         "STATUS market-1 · INCIDENT OPEN",
         "open   INC-20261123-0213 · open · P1 · intent T: start server",
         "lease  alice@desk with playbook outage since S, until U",
         "holds  evidence by carol since S (outage): seal",
+        "payout not frozen",
         "before INC-20261122-0100 · resolved · P1 · intent T: start server",
     ]
 
 
 def test_quiet_and_unknown_are_told_apart():
-    quiet = status({"incidents": [], "open_incident": None}, {"lease": None, "holds": []}, "market-1")
-    assert quiet.split("\n")[1:] == ["open   no incident", "lease  free", "holds  none"]
+    quiet = status({"incidents": [], "open_incident": None}, {"lease": None, "holds": [], "freezes": []}, "market-1")
+    assert quiet.split("\n")[1:] == ["open   no incident", "lease  free", "holds  none", "payout not frozen"]
     unknown = status({"msg": "unreachable"}, {"unreachable": True}, "market-1")
-    assert unknown.count("unknown") == 4
+    assert unknown.count("unknown") == 5
     assert "free (the last one" in status({}, {"lease": {**LEASE, "in_force": False}, "holds": []}, "m")
 
 

@@ -1,0 +1,68 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The cut between containers and wallets, as nftables and systemd are told it."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+TABLE = "marketplace_freeze"
+UNIT = "marketplace-payout-freeze.service"
+FAMILIES = ("bridge", "inet")
+
+
+def rules(ports: Iterable[int]) -> str:
+    """One transaction: the old tables stay in force until the new ones are.
+
+    Two containers on one bridge talk below the IP layer, where only the family bridge is sure to look (inet sees them only while
+    br_netfilter is on). Its prerouting hook sees all that a container sends, also what is meant for a port published on the host;
+    what the host itself sends passes neither that hook nor forward, so an operator on the host still reaches every wallet.
+    The family inet is for what comes by another way than a bridge. The kernel may lack reject for bridges, so it is drop.
+    """
+    wanted = ", ".join(str(port) for port in sorted(set(ports)))
+    anew = "".join(f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in FAMILIES)
+    return f"""# Written by the module payout_freeze: containers do not reach the wallets while payouts are frozen.
+{anew}table bridge {TABLE} {{
+	chain prerouting {{
+		type filter hook prerouting priority -310; policy accept;
+		tcp dport {{ {wanted} }} drop
+	}}
+}}
+table inet {TABLE} {{
+	chain forward {{
+		type filter hook forward priority -10; policy accept;
+		tcp dport {{ {wanted} }} drop
+	}}
+	chain input {{
+		type filter hook input priority -10; policy accept;
+		iifname != "lo" tcp dport {{ {wanted} }} drop
+	}}
+}}
+"""
+
+
+def unit(rules_file: str, nft: str) -> str:
+    """In force before any container is, whoever starts Docker; and again after what empties the whole rule set at its start."""
+    return f"""# Written by the module payout_freeze.
+[Unit]
+Description=Payout freeze: cut containers off from the Monero wallets
+DefaultDependencies=no
+RequiresMountsFor={rules_file}
+After=nftables.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
+Before=docker.service docker.socket containerd.service shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={nft} -f {rules_file}
+ExecReload={nft} -f {rules_file}
+
+[Install]
+WantedBy=sysinit.target docker.service docker.socket
+"""

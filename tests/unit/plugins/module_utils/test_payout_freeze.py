@@ -1,0 +1,344 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A payout freeze: three locks of which each holds alone, placed and lifted completely, also when killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.crash import killed_at_each_effect
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _payout_freeze, _payout_freeze_cut
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _payout_freeze_proof as proof
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._engine_files import Living
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import (
+    frozen_services,
+    read_freezes,
+    thaw_words,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._payout_freeze import Wish, freeze, thaw
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._payout_freeze_machine import Container, Seen
+
+POLICIES = {"aa": ["server", "on-failure", 3], "bb": ["server", "unless-stopped", 0], "cc": ["nginx", "always", 0]}
+
+
+class Machine:
+    """A host whose every state is a file, so that a killed child leaves what a killed module would."""
+
+    def __init__(self, folder: Path, wish: Wish) -> None:
+        self.folder, self.wish = folder, wish
+        self.docker, self.published, self.refuses = True, frozenset({18090}), False
+        if not (folder / "policies").exists():
+            (folder / "policies").write_text(json.dumps(POLICIES))
+
+    def look(self, _wallets: Any) -> Seen:
+        if not self.docker:
+            return Seen(None, "Docker gives no answer (docker.service is inactive)", "shop", self.published)
+        return Seen([Container(one, *what) for one, what in self.policies.items()], "", "shop", self.published)
+
+    @property
+    def policies(self) -> dict[str, list[Any]]:
+        return dict(json.loads((self.folder / "policies").read_text()))
+
+    def _put(self, name: str, text: str) -> None:
+        draft = os.open(str(self.folder / f"{name}.new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.write(draft, text.encode())
+        os.close(draft)
+        os.rename(str(self.folder / f"{name}.new"), str(self.folder / name))
+
+    def set_policy(self, identity: str, policy: str, maximum: int) -> None:
+        self._put("policies", json.dumps({**self.policies, identity: [self.policies[identity][0], policy, maximum]}))
+
+    def tables(self) -> dict[str, str]:
+        kernel = self.folder / "kernel"
+        return dict.fromkeys(_payout_freeze_cut.FAMILIES, kernel.read_text()) if kernel.exists() else {}
+
+    def enabled(self) -> bool:
+        return (self.folder / "enabled").exists()
+
+    def apply(self) -> None:
+        assert Path(self.wish.unit).exists(), "systemd knows no such unit"
+        self._put("enabled", "yes")
+        if self.refuses:
+            raise IncidentError("nft says no")
+        self._put("kernel", Path(self.wish.rules).read_text())
+
+    def disable(self) -> None:
+        if self.enabled():
+            os.unlink(self.folder / "enabled")
+
+    def forget(self) -> None:
+        if self.tables():
+            os.unlink(self.folder / "kernel")
+
+    def nft(self) -> str:
+        return "/usr/sbin/nft"
+
+
+def wish_in(folder: Path, **changes: Any) -> Wish:
+    known: dict[str, Any] = {
+        "name": "payouts", "reason": "an import is needed", "by": "alice", "run_id": "run-1", "services": ("server",),
+        "wallet_services": ("buyer", "vendor"), "wallet_ports": (18082,), "state_dir": str(folder / "state"),
+        "unit_dir": str(folder / "units"),
+    }  # fmt: skip
+    (folder / "units").mkdir(exist_ok=True)
+    return Wish(**{**known, **changes})
+
+
+def host_in(folder: Path, **changes: Any) -> tuple[Wish, Machine]:
+    wish = wish_in(folder, **changes)
+    return wish, Machine(folder, wish)
+
+
+def standing(wish: Wish) -> list[dict[str, Any]]:
+    return read_freezes(Places(state_dir=wish.state_dir, lease_dir=""))
+
+
+def assert_frozen(wish: Wish, machine: Machine) -> None:
+    (found,) = standing(wish)
+    assert (found["readable"], found["services"], found["by"]) == (True, ["server"], "alice")
+    assert [what[1] for what in machine.policies.values()] == ["no", "no", "always"]
+    assert machine.enabled() and "{ 18082, 18090 } drop" in machine.tables()["bridge"]
+    assert {one: policy["name"] for one, policy in found["policies"].items()} == {"aa": "on-failure", "bb": "unless-stopped"}
+
+
+def assert_thawed(wish: Wish, machine: Machine) -> None:
+    assert standing(wish) == [] and machine.policies == POLICIES
+    assert not machine.enabled() and not machine.tables()
+    assert not os.path.exists(wish.unit) and not os.path.exists(wish.rules)
+
+
+def test_frozen_and_thawed_nothing_is_left_of_it(tmp_path):
+    wish, machine = host_in(tmp_path)
+    assert freeze(wish, machine).changed
+    assert_frozen(wish, machine)
+    assert stat.S_IMODE(os.stat(wish.path).st_mode) == stat.S_IMODE(os.stat(wish.rules).st_mode) == 0o600
+    assert thaw(replace(wish, by="bob", reason="exchanged"), machine).changed
+    assert_thawed(wish, machine)
+    (kept,) = Path(wish.folder, "released").glob("*.json")
+    assert {**json.loads(kept.read_text())}["released_by"] == "bob"
+
+
+def test_said_again_nothing_changes_and_the_first_word_stays(tmp_path):
+    wish, machine = host_in(tmp_path)
+    freeze(wish, machine)
+    before = Path(wish.path).read_bytes()
+    again = freeze(replace(wish, by="bob", reason="something else"), machine)
+    assert not again.changed and Path(wish.path).read_bytes() == before
+    thaw(wish, machine)
+    assert not thaw(wish, machine).changed
+
+
+@pytest.mark.parametrize("act", [freeze, thaw])
+def test_check_mode_only_says_so(tmp_path, act):
+    wish, machine = host_in(tmp_path)
+    if act is thaw:
+        freeze(wish, machine)
+    before = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert act(wish, machine, write=False).changed
+    assert {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("what", ["kernel", "enabled"])
+def test_what_somebody_took_away_is_put_back(tmp_path, what):
+    wish, machine = host_in(tmp_path)
+    freeze(wish, machine)
+    os.unlink(tmp_path / what)
+    assert freeze(wish, machine, write=False).changed and freeze(wish, machine).changed
+    assert_frozen(wish, machine)
+
+
+def test_killed_while_freezing_a_rerun_freezes(tmp_path):
+    def act(folder: Path) -> Any:
+        return freeze(*host_in(folder))
+
+    def converged(folder: Path, _done: Any) -> None:
+        wish, machine = host_in(folder)
+        assert_frozen(wish, machine)
+        thaw(wish, machine)
+        assert_thawed(wish, machine)
+
+    assert killed_at_each_effect(tmp_path, lambda folder: host_in(folder), act, converged) > 25
+
+
+def test_killed_while_thawing_a_rerun_thaws_and_until_then_it_is_frozen(tmp_path):
+    def act(folder: Path) -> Any:
+        wish, machine = host_in(folder)
+        # The file goes last: what was put back before it went is all of it.
+        assert standing(wish) or machine.policies == POLICIES
+        return thaw(wish, machine)
+
+    def converged(folder: Path, _done: Any) -> None:
+        assert_thawed(*host_in(folder))
+
+    assert killed_at_each_effect(tmp_path, lambda folder: freeze(*host_in(folder)), act, converged) > 12
+
+
+def test_while_docker_is_down_the_rest_is_done_and_the_missing_part_is_said(tmp_path):
+    wish, machine = host_in(tmp_path)
+    machine.docker = False
+    done = freeze(wish, machine)
+    assert standing(wish) and machine.enabled() and machine.tables() and machine.policies == POLICIES
+    (sentence,) = done.not_done
+    assert "restart policy of server" in sentence and "docker.service is inactive" in sentence
+    machine.docker = True
+    assert freeze(wish, machine).not_done == []
+    assert_frozen(wish, machine)
+
+
+def test_while_docker_is_down_nothing_is_thawed_by_halves(tmp_path):
+    wish, machine = host_in(tmp_path)
+    freeze(wish, machine)
+    machine.docker = False
+    with pytest.raises(IncidentError, match="nothing was thawed"):
+        thaw(wish, machine)
+    machine.docker = True
+    assert_frozen(wish, machine)
+
+
+def test_a_cut_that_fails_does_not_keep_the_restart_policies_on(tmp_path):
+    wish, machine = host_in(tmp_path)
+    machine.refuses = True
+    with pytest.raises(IncidentError, match="nft says no"):
+        freeze(wish, machine)
+    assert standing(wish) and [what[1] for what in machine.policies.values()] == ["no", "no", "always"]
+
+
+def test_two_freezes_each_goes_alone(tmp_path):
+    wish, machine = host_in(tmp_path)
+    other = replace(wish, name="reconcile", by="bob", wallet_ports=(18083,))
+    freeze(wish, machine)
+    freeze(other, machine)
+    assert "{ 18082, 18083, 18090 } drop" in machine.tables()["inet"]
+    thaw(wish, machine)
+    assert [one["name"] for one in standing(wish)] == ["reconcile"]
+    assert [what[1] for what in machine.policies.values()] == ["no", "no", "always"]
+    assert "{ 18083, 18090 } drop" in machine.tables()["inet"]
+    thaw(other, machine)
+    assert_thawed(wish, machine)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"services": "server"}', '{"services": []}', '{"services": ["server"], "policies": {"aa": 1}}']
+)
+def test_a_freeze_that_cannot_be_read_freezes_everything(tmp_path, text):
+    wish, machine = host_in(tmp_path)
+    Path(wish.folder).mkdir(parents=True, mode=0o700)
+    Path(wish.path).write_text(text)
+    (found,) = standing(wish)
+    assert (found["readable"], found["services"]) == (False, [])
+    assert list(frozen_services([found])) == ["*"]
+    freeze(wish, machine)
+    assert_frozen(wish, machine)
+    (kept,) = Path(wish.folder, "released").glob("*.unreadable")
+    assert kept.read_text() == text
+
+
+def test_an_unreadable_freeze_is_lifted_by_its_name_and_says_what_is_lost(tmp_path):
+    wish, machine = host_in(tmp_path)
+    freeze(wish, machine)
+    Path(wish.path).write_text("{")
+    done = thaw(wish, machine)
+    assert done.changed and "restart policies" in done.not_done[0] and standing(wish) == []
+
+
+def test_the_others_ports_stay_cut_while_one_freeze_cannot_be_read(tmp_path):
+    wish, machine = host_in(tmp_path)
+    other = replace(wish, name="reconcile", wallet_ports=(18083,))
+    freeze(wish, machine)
+    freeze(other, machine)
+    Path(other.path).write_text("{")
+    thaw(wish, machine)
+    assert "18082" in machine.tables()["bridge"] and "18083" in machine.tables()["bridge"]
+    assert [what[1] for what in machine.policies.values()] == ["no", "no", "always"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": "../../etc/x"}, {"name": ""}, {"reason": "  "}, {"services": ()}, {"wallet_ports": ()}, {"wallet_ports": (0,)}],
+)
+def test_what_cannot_be_a_freeze_is_refused_before_anything(tmp_path, wrong):
+    wish, machine = host_in(tmp_path, **wrong)
+    with pytest.raises(IncidentError):
+        freeze(wish, machine)
+    assert not Path(wish.folder).exists()
+
+
+def test_nothing_of_what_a_person_wrote_reaches_the_rules(tmp_path):
+    wish, machine = host_in(tmp_path, reason='"; flush ruleset\n\x1b[31m')
+    freeze(wish, machine)
+    assert "flush" not in Path(wish.rules).read_text() + Path(wish.unit).read_text()
+    assert "\n" not in standing(wish)[0]["reason"] and "\x1b" not in standing(wish)[0]["reason"]
+
+
+def test_the_command_that_lifts_it_is_one_word_whatever_the_name():
+    assert thaw_words("payouts", "market-1").endswith("--limit market-1 -e confirm=thaw:payouts")
+    assert thaw_words("a b; rm", "h").endswith("""-e '{"confirm": "thaw:a b; rm"}'""")
+
+
+def living(service: str, address: str, **more: Any) -> Living:
+    return Living(
+        container_id=service * 3, name=service, project="shop", service=service, pid=1, started=1, address=address, user="", stop_signal=15,
+        stop_timeout=10.0, paused=False, addresses=(address,), gateways=("172.19.0.1",), **more,
+    )  # fmt: skip
+
+
+def proven(
+    monkeypatch: pytest.MonkeyPatch, inside: dict[str, str], host: dict[str, str], alive: list[Living]
+) -> list[dict[str, Any]]:
+    monkeypatch.setattr(proof, "_connect", lambda pid, _targets: host if pid is None else inside)
+    return proof.prove("shop", "server", ["buyer"], [18082], alive)
+
+
+SITE = [living("server", "172.19.0.4"), living("buyer", "172.19.0.6", published=(18090,))]
+WAYS = ["172.19.0.6 18082", "172.19.0.1 18090"]
+
+
+@pytest.mark.parametrize(
+    ("inside", "host", "verdict"),
+    [
+        (dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "open"), "cut"),
+        (dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "refused"), "cut"),
+        ({WAYS[0]: "silent", WAYS[1]: "open"}, dict.fromkeys(WAYS, "open"), "reached"),
+        ({WAYS[0]: "refused", WAYS[1]: "silent"}, dict.fromkeys(WAYS, "open"), "reached"),
+        (dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "silent"), "unproven"),
+        ({}, dict.fromkeys(WAYS, "open"), "unproven"),
+        (dict.fromkeys(WAYS, "silent"), {}, "unproven"),
+    ],
+)
+def test_a_cut_is_claimed_only_where_the_host_gets_through(monkeypatch, inside, host, verdict):
+    found = proven(monkeypatch, inside, host, SITE)
+    assert [(one["address"], one["port"]) for one in found] == [("172.19.0.6", 18082), ("172.19.0.1", 18090)]
+    assert proof.verdict(found) == verdict
+
+
+@pytest.mark.parametrize(
+    ("alive", "words"), [(SITE[1:], "server does not run"), (SITE[:1], "buyer does not run"), ([], "buyer does not run")]
+)
+def test_where_one_of_the_two_does_not_run_nothing_is_proven(monkeypatch, alive, words):
+    found = proven(monkeypatch, dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "open"), alive)
+    assert proof.verdict(found) == "unproven" and words in found[0]["sentence"]
+
+
+def test_the_program_that_tries_tells_open_from_refused(site):
+    port = int(site.url.rpartition(":")[2])
+    found = proof._connect(None, [("a", "127.0.0.1", port), ("b", "127.0.0.1", 1)])
+    assert found == {f"127.0.0.1 {port}": "open", "127.0.0.1 1": "refused"}
+
+
+def test_the_unit_comes_before_docker_and_the_rules_replace_themselves(tmp_path):
+    text = _payout_freeze_cut.unit("/x/y.nft", "/usr/sbin/nft")
+    before = next(line for line in text.splitlines() if line.startswith("Before="))
+    assert {"docker.service", "docker.socket", "containerd.service"} <= set(before.removeprefix("Before=").split())
+    assert "WantedBy=sysinit.target docker.service docker.socket" in text and "ExecStop" not in text
+    rules = _payout_freeze_cut.rules([2, 1])
+    assert rules.index("delete table bridge") < rules.index("table bridge marketplace_freeze {") and "{ 1, 2 }" in rules
+    assert _payout_freeze.RULES.endswith(".nft")
