@@ -11,13 +11,20 @@ Nothing here waits for a daemon that hangs, and nothing wakes one that is down.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _compose_engine, _engine_files, _engine_process
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _compose_engine,
+    _compose_parse,
+    _engine_files,
+    _engine_process,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_processes as processes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import engine_root, would_be_awakened
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line, clean_lines
 
 DIRECTORY = "com.docker.compose.project.working_dir"
 # Of several containers of one service the one that works speaks for it.
@@ -57,7 +64,7 @@ def find(project_dir: str, services: list[str], timeout: float) -> Found:
     """One container for each service that has one."""
     said, through = None, "docker"
     if services and not _silent():
-        said = _compose_engine.read_containers(timeout / 2)
+        said = _by_docker(time.monotonic() + timeout)
     if services and said is None:
         root = engine_root()
         said, through = _engine_files.notes(root), "files"
@@ -71,6 +78,22 @@ def find(project_dir: str, services: list[str], timeout: float) -> Found:
             found.setdefault(service, []).append(container(one))
     best = {name: min(those, key=lambda one: _BEST_FIRST.index(one.status)) for name, those in found.items()}
     return Found(best, bool(services), through)
+
+
+def _by_docker(deadline: float) -> list[dict[str, Any]] | None:
+    """Both questions within one time; None where they were not answered in it."""
+    only = f"label={_engine_files.PROJECT}"
+    listed = run(["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", only], deadline - time.monotonic())
+    ids = clean_lines(listed.out)
+    if not listed.ok or not ids:
+        return [] if listed.ok else None
+    answer = run(["docker", "inspect", "--type", "container", *ids], max(0.0, deadline - time.monotonic()))
+    if answer.timed_out or not answer.out:
+        return None
+    try:
+        return _compose_parse.objects(answer.out)
+    except _compose_parse.Unusable:
+        return None
 
 
 def _silent() -> bool:

@@ -28,7 +28,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._moner
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import NoLogin, read_login
 
 # Docker gets the smaller part of the time: its files say the same.
-DOCKER_SHARE = 0.35
+DOCKER_SHARE = 0.4
 LOG_LINES = 15
 UNANSWERED: dict[str, Any] = {"answer": "late", "detail": "no answer in time", "interface": None, "unanswered": []}
 DAEMON_KEYS = (
@@ -44,7 +44,7 @@ class Wanted:
     daemon: dict[str, Any]
     wallets: list[dict[str, Any]]
     wallet_port: int = 18082
-    timeout: float = 2.0
+    timeout: float = 1.8
     balances: bool = False
     context: ssl.SSLContext | None = None
 
@@ -207,6 +207,7 @@ def _wallet(
 ) -> dict[str, Any]:
     if subject.told is not None:
         subject.told["lag"] = _lag(subject.told.get("height"), daemon_height)
+        subject.told["ahead"] = _lag(daemon_height, subject.told.get("height"))
     told = subject.told or {}
     _more_login_files(subject)
     facts = _facts(

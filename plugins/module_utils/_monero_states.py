@@ -22,7 +22,7 @@ DAEMON_STATES = (
     "unknown",
 )  # fmt: skip
 # States in which the daemon serves nobody.
-DAEMON_AWAY = ("not_responding", "port_closed", "container_down")
+DAEMON_AWAY = {"not_responding": "does not answer", "port_closed": "does not listen", "container_down": "does not run"}
 # A wallet looks for blocks every 20 seconds; what is mined meanwhile does not make it busy.
 LAG_BLOCKS = 20
 # The chain makes a block every two minutes; two hours without one is no bad luck.
@@ -91,7 +91,7 @@ def _silent(facts: Facts, daemon: str) -> tuple[str, list[str]]:
     if facts.halted:
         return "not_responding", [*said, _halted(facts)]
     if daemon in DAEMON_AWAY and facts.answer == "late":
-        return "daemon_unreachable", [*said, f"the Monero daemon is {daemon} too: a wallet waits for its daemon"]
+        return "daemon_unreachable", [*said, f"the Monero daemon {DAEMON_AWAY[daemon]} either: a wallet waits for its daemon"]
     if facts.answer == "late" and facts.process is not None and facts.process["moving"]:
         advice = _monero_versions.advice((facts.told or {}).get("interface"))
         return "syncing_busy", [
@@ -125,7 +125,10 @@ def _usable(facts: Facts, daemon: str, said: list[str], wrong: list[str]) -> tup
     name = (facts.files or {}).get("open_wallet")
     evidence = [*said, f"{name or 'a wallet'} is open at height {told['height']}"]
     if daemon in DAEMON_AWAY:
-        return "daemon_unreachable", [*evidence, f"the RPC answers, but the Monero daemon is {daemon}: nothing can be paid"]
+        return "daemon_unreachable", [
+            *evidence,
+            f"the RPC answers, but the Monero daemon {DAEMON_AWAY[daemon]}: nothing can be paid",
+        ]
     behind = told.get("lag")
     if behind is not None and behind > LAG_BLOCKS:
         return "syncing_busy", [*evidence, f"it is {behind} blocks behind the daemon"]
@@ -164,9 +167,12 @@ def _down(facts: Facts) -> list[str]:
         return []
     if facts.container is None:
         return ["its service has no container"]
-    code = facts.container["exit_code"]
-    ended = f" with exit status {code}" if code is not None and facts.container["status"] != "paused" else ""
-    return [f"its container is {facts.container['status']}{ended}"]
+    status, code = facts.container["status"], facts.container["exit_code"]
+    if status == "exited":
+        return ["its container has ended" + ("" if code is None else f" with exit status {code}")]
+    return [
+        f"its container is {status}" + (f", after exit status {code}" if status == "restarting" and code is not None else "")
+    ]
 
 
 def _closed(facts: Facts) -> list[str]:
@@ -232,6 +238,8 @@ def _beside(facts: Facts, state: str) -> list[str]:
             for key, end in (("keys", ".keys"), ("cache", ""))
             if not (files.get(key) or {}).get("exists")
         ]
+    if ((facts.told or {}).get("ahead") or 0) > 0:
+        said.append(f"it has seen {(facts.told or {})['ahead']} blocks that the daemon does not have")
     if (facts.told or {}).get("import_needed"):
         said.append("it needs the other signers' multisig info before it can sign")
     said += [f"not told: {one}" for one in (facts.told or {}).get("unanswered") or []]

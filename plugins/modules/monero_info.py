@@ -103,7 +103,7 @@ options:
   timeout:
     description: Seconds for the whole look.
     type: float
-    default: 2.0
+    default: 1.8
   balances:
     description: Whether to return what the wallets hold.
     type: bool
@@ -312,7 +312,7 @@ def main() -> None:
             "daemon": {"type": "dict", "options": DAEMON},
             "wallets": {"type": "list", "elements": "dict", "default": [], "options": WALLET},
             "wallet_port": {"type": "int", "default": 18082},
-            "timeout": {"type": "float", "default": 2.0},
+            "timeout": {"type": "float", "default": 1.8},
             "balances": {"type": "bool", "default": False},
             "validate_certs": {"type": "bool", "default": True},
         },

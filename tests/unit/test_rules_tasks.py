@@ -15,7 +15,10 @@ from rules.collection import FQCN, PROJECT, Task, entry_points, every_task, load
 
 READING = {
     *(f"ansible.builtin.{name}" for name in ("assert", "debug", "fail", "ping", "set_fact", "set_stats", "stat", "slurp")),
-    *(f"{FQCN}.{name}" for name in ("compose_info", "http_probe", "incident_info", "monero_info", "prometheus_query", "site_changes_info")),
+    *(
+        f"{FQCN}.{name}"
+        for name in ("compose_info", "http_probe", "incident_info", "monero_info", "prometheus_query", "site_changes_info")
+    ),
 }
 INCLUDING = {f"ansible.builtin.{how}_{what}" for how in ("include", "import") for what in ("tasks", "role")}
 GUARD = {"name": f"{FQCN}.incident", "tasks_from": "guard"}
