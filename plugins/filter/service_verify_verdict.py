@@ -52,7 +52,7 @@ options:
     type: dict
     version_added: 0.3.0
   monero:
-    description: The result of M(monero_marketplace.incident.monero_info), or nothing.
+    description: RV(monero_marketplace.incident.monero_info#module:monero), or nothing.
     type: dict
     version_added: 0.3.0
   wallets:

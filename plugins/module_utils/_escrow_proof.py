@@ -151,9 +151,9 @@ def _not_known(wallets: Sequence[Wallet], ready: Sequence[Wallet], idle: Sequenc
     waiting = [one for one in ready if one.get("import_needed")]
     if waiting:
         found.append(f"{_names(waiting)} cannot sign before an exchange of multisig info")
-    not_multisig = [one for one in ready if one.get("multisig") and not one["multisig"].get("ready")]
+    not_multisig = [one for one in ready if not (one.get("multisig") or {}).get("ready")]
     if not_multisig:
-        found.append(f"{_names(not_multisig)}: multisig is not set up")
+        found.append(f"{_names(not_multisig)}: not known to be a multisig wallet that is set up")
     silent = [one for one in ready if not one.get("address")]
     if silent:
         found.append(f"{_names(silent)}: address unknown")

@@ -24,3 +24,13 @@ def test_prometheus_is_silent(host):
 def test_verifying_takes_no_lease_and_leaves_nothing(host):
     assert not host.file("/run/marketplace_incident").exists
     assert not host.file("/var/lib/marketplace_incident").exists
+
+
+def test_the_three_wallets_are_three_signers(host):
+    files = [f"/data/wallets/{role}/escrow_1.keys" for role in ("buyer", "vendor", "arbiter")]
+    assert len({host.file(path).sha256sum for path in files}) == 3
+
+
+def test_nothing_was_paid_while_payouts_were_frozen(host):
+    assert host.file("/run/molecule_state/freezes/payouts.json").exists
+    assert not host.file("/run/escrow_test_ran").exists
