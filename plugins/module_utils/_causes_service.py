@@ -82,6 +82,10 @@ def crash_loop(view: View, service: Service) -> Finding | None:
         return Finding(
             name, how_it_ended(service), do="restart", reason="what it fell over is mended, and Docker waits longer each time"
         )
+    if view.needs_one_that_is_down(name):
+        return Finding(name, how_it_ended(service), symptom=True, log=service["log"], wait_for="Docker's own restart of it")
+    if view.needs_one_that_came_back_since(service) and not view.tried(name, *FRESH_STARTS):
+        return Finding(name, how_it_ended(service), do="restart", reason="what it needs is back, and Docker waits longer each time")
     ran = view.ran_for(service)
     failed = service["exit_code"] not in (0, None)
     if (failed and count >= 2 and (ran is None or ran <= SHORT_RUN)) or (count >= 3 and (ran is None or ran <= 4 * SHORT_RUN)):

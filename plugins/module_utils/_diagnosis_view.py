@@ -17,6 +17,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 _BLAMES_A_DISK = re.compile(r"no space left on device|disk is full|read-only file ?system|readonly database", re.IGNORECASE)
 # An earlier run that was killed has noted when it began to mend something, not when it was done.
 MENDING_SECONDS = 120.0
+_DOWN = ("exited", "dead", "created", "missing")
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,17 @@ class View:
         if ours and self.site.acted_at is not None and ended < self.site.acted_at:
             return True
         return any(ended < one["at"] + MENDING_SECONDS for one in self._mendings(name))
+
+    def needs_one_that_is_down(self, name: str) -> bool:
+        """Whether a service ends because another is not there: nginx, for one, whose upstream has no name then."""
+        needs = [self.services[need] for need in self.upstream(name)]
+        return any(one["state"] in _DOWN and one["wanted_containers"] > 0 and not one["job"] for one in needs)
+
+    def needs_one_that_came_back_since(self, service: dict[str, Any]) -> bool:
+        """Of late, after its last run ended: the longest that Docker waits before the next one is a minute."""
+        ended = epoch(service["finished_at"])
+        begun = [epoch(self.services[need]["started_at"]) for need in self.upstream(service["name"])]
+        return ended is not None and any(one is not None and ended < one and self.clock - one < MENDING_SECONDS for one in begun)
 
     def _blames_a_disk_that_is_well(self, service: dict[str, Any]) -> bool:
         if not any(_BLAMES_A_DISK.search(line) for line in service["log"]) or self.storage.get("read_only"):

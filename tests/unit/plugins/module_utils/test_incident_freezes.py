@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.plugins.plans import Looks, decide, doing, exit_now
+from unit.plugins.plans import Looks, decide, doing, exit_now, service
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_guard as guard
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _outcome as outcome
@@ -141,3 +141,36 @@ def test_status_says_so(places: Places) -> None:
     freeze(places)
     told = status({}, {"freezes": read_freezes(places)}, "market-1")
     assert "FROZEN since 2026-11-24T02:14:09Z by alice: an import is needed (server may be started by no one)" in told
+
+
+def without_upstream(look: dict[str, Any], ended: str) -> dict[str, Any]:
+    """nginx as it is while the name of its upstream is not there: it ends, and Docker starts it again and again."""
+    service(look, "nginx").update(
+        state="restarting",
+        health="unknown",
+        exit_code=1,
+        restart_count=6,
+        started_at=ended.replace("Z", ".1Z"),
+        finished_at=ended,
+    )
+    return look
+
+
+def test_what_ends_for_want_of_a_frozen_service_is_no_trouble_of_its_own(recorded_look: Looks) -> None:
+    look = without_upstream(recorded_look("healthy"), "2026-11-24T11:54:30Z")
+    exit_now(look, "server")
+    plan = decide(look, frozen=frozen("server"))
+    assert [one["service"] for one in plan["escalate"]] == ["server"]
+    assert [one["service"] for one in plan["causes"] if one["consequence_of"] == "server"] == ["nginx"]
+
+
+def test_it_is_mended_when_what_it_needs_is_back(recorded_look: Looks) -> None:
+    look = without_upstream(recorded_look("healthy"), "2026-11-24T11:54:30Z")
+    exit_now(look, "server")
+    first = decide(look)
+    assert doing(first) == ["start:server"] and not first["escalate"]
+    look = without_upstream(recorded_look("healthy"), "2026-11-24T11:54:30Z")
+    service(look, "server").update(started_at="2026-11-24T11:54:35Z")
+    assert doing(decide(look, tried=("start:server",))) == ["restart:nginx"]
+    again = decide(look, tried=("start:server", "restart:nginx"))
+    assert doing(again) == [] and [one["service"] for one in again["escalate"]] == ["nginx"]
