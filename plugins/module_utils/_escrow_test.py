@@ -7,13 +7,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Sequence
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_host
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_freezes, _incident_host
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line, clean_lines
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, read_json
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
 
 # A test that talks more than this is read on, and what it says is dropped.
 OUTPUT_LIMIT = 1024 * 1024
@@ -33,23 +32,8 @@ def refusal(state_dir: str, playbook: str) -> str | None:
     held = _incident_host.binding(_incident_host.read_holds(places), playbook)
     if held:
         return f"the hold '{held[0]['name']}' by {held[0]['by']} forbids it: {held[0]['reason']}"
-    return _frozen(os.path.join(state_dir, "freezes"))
-
-
-def _frozen(folder: str) -> str | None:
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith("."))
-    except FileNotFoundError:
-        return None
-    except OSError as problem:
-        return f"payouts count as frozen: {folder} cannot be read ({problem.strerror})"
-    if not names:
-        return None
-    try:
-        found = read_json(os.path.join(folder, names[0])) or {}
-    except (OSError, ValueError):
-        found = {}
-    return f"payouts are frozen: {clean_line(str(found.get('reason') or 'its file cannot be read'), LINE_LIMIT)}"
+    frozen = _incident_freezes.read_freezes(places)
+    return clean_line(_incident_freezes.words(frozen[0]), LINE_LIMIT) if frozen else None
 
 
 def escrow_test(argv: Sequence[str], timeout: float) -> dict[str, Any]:

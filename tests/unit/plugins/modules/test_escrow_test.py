@@ -88,12 +88,8 @@ def test_check_mode_pays_nothing(run: Run, tmp_path: Path) -> None:
     [
         ("holds/night.json", {"reason": "evidence is being taken", "by": "alice", "playbooks": []}, "hold 'night' by alice"),
         ("holds/night.json", "no json", "its file cannot be read"),
-        (
-            "freezes/payouts.json",
-            {"reason": "rescan of the vendor's wallet"},
-            "payouts are frozen: rescan of the vendor's wallet",
-        ),
-        ("freezes/payouts.json", "no json", "payouts are frozen: its file cannot be read"),
+        ("freezes/payouts.json", {"reason": "a rescan", "services": ["server"]}, "because a rescan"),
+        ("freezes/payouts.json", "no json", "payouts frozen since unknown by unknown because its file cannot be read"),
     ],
 )
 def test_nothing_is_paid_under_a_hold_or_a_freeze(
