@@ -24,6 +24,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_processes import stat_fields
 
 KEYS = ".keys"
+# Of a store that did not end, and of an attempt to open a cache that could not be read.
+LEFTOVERS = (".new", ".unportable")
 # A directory may hold a wallet for each escrow; a keys file is a few thousand bytes.
 MOST_FILES = 20000
 KEYS_BYTES = 1024 * 1024
@@ -139,10 +141,10 @@ def look(
         "keys": _file(os.path.join(directory, shown + KEYS), hashed=True) if shown else None,
         "cache": _file(os.path.join(directory, shown)) if shown else None,
         "address_file": shown + ".address.txt" in entries if shown else None,
-        "leftovers": [name for name in entries if name.endswith(".new")],
+        "leftovers": [name for name in entries if name.endswith(LEFTOVERS)],
         "login_files": [os.path.join(directory, name) for name in entries if _LOGIN.fullmatch(name)],
         "lock": held.get(shown) or next((who for who in held.values() if who["ours"] is False), None),
-        "held": {name: who for name, who in held.items() if name != shown},
+        "locked": sorted(held),
     }
 
 

@@ -240,7 +240,9 @@ def _wallet(
         "wanted_wallet": facts.wanted,
         "open": facts.open,
         "pin": _monero_states.pin(facts),
-        "files": None if files is None else {key: value for key, value in files.items() if key not in ("open_wallet", "held")},
+        "files": None
+        if files is None
+        else {key: value for key, value in files.items() if key not in ("open_wallet", "locked")},
         "login": {"given": subject.login["given"], "file_changed_at": subject.login["file_changed_at"]},
         "log": [] if state == "ready" else _monero_process.log_lines(subject.log_path, LOG_LINES),
         **{key: told[key] for key in ("balance", "unlocked_balance") if key in told},

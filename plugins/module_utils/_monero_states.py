@@ -226,7 +226,12 @@ def _beside(facts: Facts, state: str) -> list[str]:
     if facts.down and state not in ("container_down", "keys_locked"):
         said.append(f"something answers at its address, though {_down(facts)[0]}")
     for name in files.get("leftovers") or []:
-        said.append(f"{name} was left over by a store that did not end, as on a full disk: keep both")
+        whose = (
+            "a store that did not end, as on a full disk"
+            if name.endswith(".new")
+            else "an attempt to open a cache that could not be read"
+        )
+        said.append(f"{name} was left over by {whose}: keep both")
     if state in ("container_down", "port_closed", "not_responding"):
         said += [
             f"{path} was left by an earlier start; below release 0.18.3.4 it blocks the next"

@@ -5,14 +5,14 @@
 
 """Have wallets written to disk by their own RPC, and say of each what became of it.
 
-Never opens a wallet (that would throw another one out) and never calls a multisig method (that would spoil an open signing round).
+Never calls a multisig method: that would spoil an open signing round.
 """
 
 from __future__ import annotations
 
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions
@@ -29,6 +29,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._moner
 NO_WALLET_FILE = -13
 # Nothing is lost when these are stopped: what is in memory is on disk, or nothing is in memory.
 SAFE = ("stored", "ready", "no_wallet_open")
+OPEN = ("opened", "open_already", "ready")
+CLOSED = ("closed", "closed_already", "ready")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class Wallet:
     url: str
     login: Login | None = None
     context: ssl.SSLContext | None = None
+    # For opening and closing: the file's name and password, where it lies on the host, and what is known of the RPC's container.
+    file: str = ""
+    file_password: str = field(default="", repr=False)
+    directory: str = ""
+    container_id: str | None = None
+    log_path: str = ""
 
 
 class NoLogin(Exception):
@@ -66,7 +74,7 @@ def store(wallet: Wallet, timeout: float, store_timeout: float, dry: bool = Fals
     try:
         with Rpc(wallet.url, wallet.login, wallet.context) as rpc:
             try:
-                found["height_before"] = _height(rpc, timeout)
+                found["height_before"] = height(rpc, timeout)
             except NoAnswer as silence:
                 # One that is busy with the chain answers nothing short; asked to store it does so when it is done with its part.
                 if silence.closed or dry:
@@ -76,16 +84,16 @@ def store(wallet: Wallet, timeout: float, store_timeout: float, dry: bool = Fals
             else:
                 rpc.call("store", {}, store_timeout)
                 found.update(state="stored", detail="written by its own RPC")
-                found["height_after"] = _height(rpc, timeout)
+                found["height_after"] = height(rpc, timeout)
     except (RpcError, LoginRefused, NoAnswer) as problem:
         # A store that was answered is done, whatever becomes of the question after it.
         if found["state"] != "stored":
-            found.update(_why(problem))
+            found.update(why(problem))
     found["seconds"] = round(time.monotonic() - began, 2)
     return found
 
 
-def _why(problem: RpcError | LoginRefused | NoAnswer) -> dict[str, str]:
+def why(problem: RpcError | LoginRefused | NoAnswer) -> dict[str, str]:
     if isinstance(problem, RpcError) and problem.code == NO_WALLET_FILE:
         return {"state": "no_wallet_open", "detail": "no wallet is open, so there is nothing to store"}
     if isinstance(problem, LoginRefused):
@@ -95,9 +103,9 @@ def _why(problem: RpcError | LoginRefused | NoAnswer) -> dict[str, str]:
     return {"state": "failed", "detail": clean_line(str(problem), 200)}
 
 
-def _height(rpc: Rpc, timeout: float) -> int | None:
-    height = rpc.call("get_height", {}, timeout).get("height")
-    return height if isinstance(height, int) and not isinstance(height, bool) else None
+def height(rpc: Rpc, timeout: float) -> int | None:
+    found = rpc.call("get_height", {}, timeout).get("height")
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def store_all(
@@ -115,6 +123,6 @@ def store_all(
     return found
 
 
-def words(found: list[dict[str, Any]]) -> str:
-    """Which wallets are not on disk, and why."""
-    return "; ".join(f"{one['name']}: {one['state']} ({one['detail']})" for one in found if one["state"] not in SAFE)
+def words(found: list[dict[str, Any]], good: tuple[str, ...] = SAFE) -> str:
+    """Which wallets are not as they should be, such as on disk, and why."""
+    return "; ".join(f"{one['name']}: {one['state']} ({one['detail']})" for one in found if one["state"] not in good)

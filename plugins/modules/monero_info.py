@@ -266,7 +266,8 @@ monero:
           description:
             - The files of the wanted wallet, else of the open one, by its name C(wallet) in its C(directory).
             - C(keys) with C(exists), C(size), C(sha256) and C(mtime); C(cache) with C(exists), C(size) and C(mtime); C(address_file).
-            - C(leftovers), files ending in C(.new) of a store that did not end; C(login_files), those of an earlier start that are still there.
+            - C(leftovers), files ending in C(.new) of a store that did not end, or in C(.unportable) of a cache that could not be read;
+              C(login_files), those of an earlier start that are still there.
             - C(lock), who holds the C(.keys) file, with C(pid), C(command), C(container) and whether that is C(ours), this RPC's; null if nobody.
           type: dict
         login:

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: monero_wallet
-short_description: Have open Monero wallets written to disk
+short_description: Have Monero wallets stored, opened or closed by their own RPC
 version_added: 0.2.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:
-  - Asks each wallet RPC to store the wallet it has open, all of them at once, and says of each what became of it.
+  - Asks each wallet RPC to store, open or close a wallet, all of them at once, and says of each what became of it.
   - Logs in by digest over one connection, as the wallet RPC wants it.
-  - Never opens a wallet, which would throw another one out, and never calls a multisig method, which would spoil an open signing round.
-  - Each wallet that was stored is a line in the host's own journal.
+  - Never calls a multisig method, which would spoil an open signing round, and never breaks the lock of another process.
+  - Opening throws out whichever wallet is open; the RPC stores that one first. Where the application opens wallets on demand, leave it to it.
+  - Each wallet that was stored, opened or closed is a line in the host's own journal.
 extends_documentation_fragment:
   - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
@@ -23,20 +24,24 @@ attributes:
   check_mode:
     support: full
     details:
-      - Asks each wallet for its height only.
+      - Asks each wallet for its height only, and looks at its files.
   diff_mode:
     support: none
     details:
       - What is in a wallet is nobody's business here.
   idempotent:
-    support: none
+    support: partial
     details:
-      - Each call writes each open wallet again; how much of it is new only the wallet knows.
+      - With V(stored) each call writes each open wallet again; how much of it is new only the wallet knows.
+      - With V(open) only where O(wallets[].directory) is named, as no RPC tells which wallet it has open.
 options:
   state:
-    description: V(stored) has what is in memory written to the wallet's files.
+    description:
+      - V(stored) has what is in memory written to the wallet's files.
+      - V(open) has O(wallets[].wallet) open, and V(closed) has it closed, else, where none is named, whichever is open.
+      - V(open) and V(closed) were added in version 0.3.0.
     type: str
-    choices: [stored]
+    choices: [stored, open, closed]
     required: true
   wallets:
     description: The wallet RPCs.
@@ -49,9 +54,15 @@ options:
         type: str
         required: true
       url:
-        description: Its address, such as V(http://172.18.0.6:18082). Without a login.
+        description: Its address, such as V(http://172.18.0.6:18082). Without a login. Empty means that of O(wallets[].service).
         type: str
-        required: true
+        default: ""
+      service:
+        description:
+          - Its Compose service in O(project_dir), for its address, its log and to tell its own lock from another's.
+        type: str
+        default: ""
+        version_added: 0.3.0
       user:
         description: The user of its login. Empty means O(wallets[].login_file), else no login.
         type: str
@@ -63,20 +74,50 @@ options:
       login_file:
         description: A file on the host with a line C(rpc-login=user:password), or with C(user:password) alone.
         type: path
+      directory:
+        description: Its C(--wallet-dir) as the host sees it, to know what is open and whether the wallet's files are there.
+        type: path
+        version_added: 0.3.0
+      wallet:
+        description: Name of the wallet file to open or to close. Needed for V(open).
+        type: str
+        default: ""
+        version_added: 0.3.0
+      wallet_password:
+        description: Password of that wallet file.
+        type: str
+        default: ""
+        version_added: 0.3.0
+  project_dir:
+    description: The folder of the Compose file to which O(wallets[].service) belongs.
+    type: path
+    default: /opt/marketplace/4.5/docker
+    version_added: 0.3.0
+  wallet_port:
+    description: Port of the wallet RPCs on the Compose network.
+    type: int
+    default: 18082
+    version_added: 0.3.0
   timeout:
     description: Seconds for a short answer of a wallet.
     type: float
     default: 10.0
   store_timeout:
-    description: Seconds for storing. A wallet that is refreshing stores when it has done with its chunk of blocks.
+    description: Seconds for storing, which closing does too. One that is refreshing stores when it has done with its chunk of blocks.
     type: float
     default: 60.0
+  open_timeout:
+    description: Seconds for opening. It takes some seconds, and minutes with a cache that is missing or far behind.
+    type: float
+    default: 60.0
+    version_added: 0.3.0
   validate_certs:
     description: Whether the certificate of an https address must be valid.
     type: bool
     default: true
 seealso:
   - module: monero_marketplace.incident.container_stop
+  - module: monero_marketplace.incident.monero_info
 """
 
 EXAMPLES = r"""
@@ -91,13 +132,34 @@ EXAMPLES = r"""
         url: http://172.18.0.7:18082
         login_file: /opt/marketplace/4.5/docker/secrets/wallet_rpc_login
     token: "{{ guard.token }}"
+
+- name: Have the buyer's wallet open
+  monero_marketplace.incident.monero_wallet:
+    state: open
+    wallets:
+      - name: buyer
+        service: monero-wallet-rpc-buyer
+        login_file: /opt/marketplace/4.5/docker/secrets/wallet_rpc_login
+        directory: /data/wallets/buyer
+        wallet: escrow_1
+        wallet_password: "{{ vault_buyer_wallet | default('') }}"
+    token: "{{ guard.token }}"
+
+- name: Close whatever the vendor's wallet RPC has open
+  monero_marketplace.incident.monero_wallet:
+    state: closed
+    wallets:
+      - name: vendor
+        service: monero-wallet-rpc-vendor
+        login_file: /opt/marketplace/4.5/docker/secrets/wallet_rpc_login
+    token: "{{ guard.token }}"
 """
 
 RETURN = r"""
 wallets:
   description:
     - One entry for each of O(wallets), in the same order. Also returned when the module fails.
-    - The module fails unless each is V(stored) or V(no_wallet_open).
+    - The module fails unless each is V(stored) or V(no_wallet_open), V(opened) or V(open_already), V(closed) or V(closed_already).
   returned: success or failure
   type: list
   elements: dict
@@ -112,14 +174,30 @@ wallets:
       description:
         - V(stored); V(no_wallet_open), where there is nothing to store; V(auth_required), where the login is missing or refused;
           V(not_responding), V(port_closed), or V(failed) with the wallet's own words in C(detail).
-        - V(ready) in check mode, for a wallet that would be stored.
+        - For V(open) V(opened) or V(open_already), else V(wrong_password), V(keys_locked) by another process, V(missing), V(keys_damaged),
+          V(cache_damaged), or V(opening) when it holds the keys and has not answered within O(open_timeout).
+        - For V(closed) V(closed) or V(closed_already).
+        - V(ready) in check mode, for a wallet that would be stored, opened or closed.
       type: str
     height_before:
-      description: The block height the wallet has seen, before.
+      description: The block height the wallet has seen, before it was stored.
       type: int
     height_after:
       description: The same after it was stored. Null where that was not answered.
       type: int
+    wallet:
+      description: As given, for V(open) and V(closed).
+      type: str
+    height:
+      description: The block height of the wallet, for V(open) after it was opened, for V(closed) before it was closed.
+      type: int
+    code:
+      description: The RPC's own number for its refusal, for V(open) and V(closed).
+      type: int
+    log:
+      description: What the RPC wrote to its container's log since it was asked, for V(open) and V(closed) of a O(wallets[].service).
+      type: list
+      elements: str
     detail:
       description: Why it is in this state.
       type: str
@@ -133,7 +211,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_wallet
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _monero_containers,
+    _monero_open,
+    _monero_wallet,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl, check_url
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting
@@ -141,10 +223,20 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._moner
 
 WALLET = {
     "name": {"type": "str", "required": True},
-    "url": {"type": "str", "required": True},
+    "url": {"type": "str", "default": ""},
+    "service": {"type": "str", "default": ""},
     "user": {"type": "str", "default": ""},
     "password": {"type": "str", "default": "", "no_log": True},
     "login_file": {"type": "path"},
+    "directory": {"type": "path"},
+    "wallet": {"type": "str", "default": ""},
+    "wallet_password": {"type": "str", "default": "", "no_log": True},
+}
+DOCKER_SECONDS = 3.0
+WANTED = {
+    "stored": (_monero_wallet.SAFE, "Not every wallet is on disk: {missed}. Nothing may be stopped before they are."),
+    "open": (_monero_wallet.OPEN, "Not every wallet is open: {missed}."),
+    "closed": (_monero_wallet.CLOSED, "Not every wallet is closed: {missed}."),
 }
 
 
@@ -153,25 +245,50 @@ def wallets_of(options: dict[str, Any]) -> list[_monero_wallet.Wallet]:
     if not options["validate_certs"]:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    found = []
-    for one in options["wallets"]:
-        check_url(one["url"])
-        login = None
-        if one["user"]:
-            login = Login(one["user"], one["password"])
-        elif one["login_file"]:
-            login = _monero_wallet.read_login(one["login_file"])
-        found.append(_monero_wallet.Wallet(one["name"], one["url"], login, context))
-    return found
+    services = [one["service"] for one in options["wallets"] if one["service"]]
+    containers = _monero_containers.find(options["project_dir"], services, DOCKER_SECONDS).by_service
+    return [wallet_of(one, containers.get(one["service"]), options["wallet_port"], context) for one in options["wallets"]]
+
+
+def wallet_of(
+    one: dict[str, Any], container: _monero_containers.Container | None, port: int, context: ssl.SSLContext
+) -> _monero_wallet.Wallet:
+    url = one["url"]
+    if not url:
+        if container is None or not container.address:
+            raise BadUrl(
+                f"{one['name']} has no 'url', and its service '{one['service']}' no container with an address: start it, or name its url."
+            )
+        url = f"http://{container.address}:{port}"
+    check_url(url)
+    login = None
+    if one["user"]:
+        login = Login(one["user"], one["password"])
+    elif one["login_file"]:
+        login = _monero_wallet.read_login(one["login_file"])
+    return _monero_wallet.Wallet(
+        one["name"],
+        url,
+        login,
+        context,
+        file=one["wallet"],
+        file_password=one["wallet_password"],
+        directory=one["directory"] or "",
+        container_id=container.id if container else None,
+        log_path=container.log_path if container else "",
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["stored"], "required": True},
+            "state": {"type": "str", "choices": ["stored", "open", "closed"], "required": True},
             "wallets": {"type": "list", "elements": "dict", "required": True, "options": WALLET},
             "timeout": {"type": "float", "default": 10.0},
             "store_timeout": {"type": "float", "default": 60.0},
+            "open_timeout": {"type": "float", "default": 60.0},
+            "project_dir": {"type": "path", "default": "/opt/marketplace/4.5/docker"},
+            "wallet_port": {"type": "int", "default": 18082},
             "validate_certs": {"type": "bool", "default": True},
             "token": {"type": "str", "default": "", "no_log": False},
             "lease_dir": {"type": "path", "default": "/run/marketplace_incident"},
@@ -180,33 +297,39 @@ def main() -> None:
     )
     options = module.params
 
-    def tell(one: dict[str, Any]) -> None:
-        module.log(
-            f"wallet of {one['name']}: {one['state']}, height {one['height_after'] or one['height_before'] or 'unknown'}"
-        )
+    if options["state"] == "open":
+        for one in options["wallets"]:
+            if not one["wallet"] or "/" in one["wallet"]:
+                module.fail_json(msg=f"{one['name']} names no wallet to open: 'wallet' is the name of a file in its directory.")
 
-    def stored(dry: bool) -> list[dict[str, Any]]:
-        return _monero_wallet.store_all(wallets, options["timeout"], options["store_timeout"], dry, tell)
+    def tell(one: dict[str, Any]) -> None:
+        height = one.get("height") or one.get("height_after") or one.get("height_before") or "unknown"
+        module.log(f"wallet of {one['name']}: {one['state']}, height {height}")
+
+    def act(dry: bool) -> list[dict[str, Any]]:
+        short, store = options["timeout"], options["store_timeout"]
+        if options["state"] == "open":
+            return _monero_open.each(_monero_open.open_one, wallets, short, options["open_timeout"], dry, tell)
+        if options["state"] == "closed":
+            return _monero_open.each(_monero_open.close_one, wallets, short, store, dry, tell)
+        return _monero_wallet.store_all(wallets, short, store, dry, tell)
 
     try:
         wallets = wallets_of(options)
         if module.check_mode:
-            found = stored(True)
+            found = act(True)
         else:
             with acting(options["lease_dir"], options["token"] or None, "monero_wallet"):
-                found = stored(False)
+                found = act(False)
     except (_monero_wallet.NoLogin, BadUrl, IncidentError) as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:
         module.fail_json(msg=sentence_for(problem))
-    changed = any(one["state"] in ("stored", "ready") for one in found)
-    missed = _monero_wallet.words(found)
+    changed = any(one["state"] in ("stored", "opened", "closed", "ready") for one in found)
+    good, sentence = WANTED[options["state"]]
+    missed = _monero_wallet.words(found, good)
     if missed:
-        module.fail_json(
-            msg=f"Not every wallet is on disk: {missed}. Nothing may be stopped before they are.",
-            wallets=found,
-            changed=changed,
-        )
+        module.fail_json(msg=sentence.format(missed=missed), wallets=found, changed=changed)
     module.exit_json(wallets=found, changed=changed)
 
 
