@@ -13,8 +13,8 @@ description:
 options:
   _input:
     description:
-      - The facts, C(host), C(site), C(binding), C(compose), C(problem), C(changes), C(prometheus), C(silences), C(desk), C(unreachable),
-        C(severity), C(severity_reason), C(responder), C(inventory) and C(playbook_dir), as role C(triage) gathers them.
+      - The facts, C(host), C(site), C(binding), C(compose), C(problem), C(monero), C(signing_open), C(changes), C(prometheus), C(silences),
+        C(desk), C(unreachable), C(severity), C(severity_reason), C(responder), C(inventory) and C(playbook_dir), as role C(triage) gathers them.
     type: dict
     required: true
 seealso:
@@ -41,8 +41,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _diagnosis
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_view import Site
+from ansible_collections.monero_marketplace.incident.plugins.filter.docker_health_plan import docker_health_plan
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_controller import as_called
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_words import triage
 
@@ -57,7 +56,7 @@ def triage_report(facts: dict[str, Any]) -> dict[str, Any]:
     asked = {
         **facts,
         "built": frozenset(os.path.splitext(name)[0] for name in os.listdir(PLAYBOOKS)) if os.path.isdir(PLAYBOOKS) else (),
-        "plan": _diagnosis.plan(compose, _site(facts["site"])) if "services" in compose else None,
+        "plan": _plan(compose, facts) if "services" in compose else None,
         "clock": compose.get("clock") or (facts.get("binding") or {}).get("clock") or facts.get("clock"),
         **as_called(facts.get("inventory"), facts.get("playbook_dir")),
     }
@@ -67,17 +66,19 @@ def triage_report(facts: dict[str, Any]) -> dict[str, Any]:
         raise AnsibleFilterError(str(wrong)) from wrong
 
 
-def _site(site: dict[str, Any]) -> Site:
-    return Site(
-        server_service=site["server_service"],
-        database_service=site.get("database_service") or "",
-        proxy_service=site.get("proxy_service") or "",
-        health_url=site.get("health_url") or "",
-        public_url=site.get("public_url") or "",
-        disk_critical=float(site.get("disk_critical") or 90),
-        release_dir=site.get("release_dir") or "",
-        careful=frozenset([*site.get("wallet_services", ()), site.get("daemon_service") or ""]),
-    )
+def _plan(compose: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """What a repair would do, by the filter that a repair asks."""
+    site = facts["site"]
+    named = ("database_service", "proxy_service", "daemon_service", "health_url", "public_url", "release_dir")
+    options: dict[str, Any] = {
+        "disk_critical": site.get("disk_critical") or 90,
+        "careful_services": [name for name in [*site.get("wallet_services", ()), site.get("daemon_service")] if name],
+        "wallets": site.get("wallets"),
+        "wallet_port": site.get("wallet_port") or 18082,
+        "frozen": (facts.get("binding") or {}).get("frozen"),
+        **{name: site.get(name) or "" for name in named},
+    }
+    return docker_health_plan(compose, site["server_service"], **options)
 
 
 class FilterModule:

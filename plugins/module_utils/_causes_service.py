@@ -85,7 +85,9 @@ def crash_loop(view: View, service: Service) -> Finding | None:
     if view.needs_one_that_is_down(name):
         return Finding(name, how_it_ended(service), symptom=True, log=service["log"], wait_for="Docker's own restart of it")
     if view.needs_one_that_came_back_since(service) and not view.tried(name, *FRESH_STARTS):
-        return Finding(name, how_it_ended(service), do="restart", reason="what it needs is back, and Docker waits longer each time")
+        return Finding(
+            name, how_it_ended(service), do="restart", reason="what it needs is back, and Docker waits longer each time"
+        )
     ran = view.ran_for(service)
     failed = service["exit_code"] not in (0, None)
     if (failed and count >= 2 and (ran is None or ran <= SHORT_RUN)) or (count >= 3 and (ran is None or ran <= 4 * SHORT_RUN)):

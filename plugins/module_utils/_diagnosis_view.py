@@ -173,7 +173,9 @@ class View:
         """Of late, after its last run ended: the longest that Docker waits before the next one is a minute."""
         ended = epoch(service["finished_at"])
         begun = [epoch(self.services[need]["started_at"]) for need in self.upstream(service["name"])]
-        return ended is not None and any(one is not None and ended < one and self.clock - one < MENDING_SECONDS for one in begun)
+        return ended is not None and any(
+            one is not None and ended < one and self.clock - one < MENDING_SECONDS for one in begun
+        )
 
     def _blames_a_disk_that_is_well(self, service: dict[str, Any]) -> bool:
         if not any(_BLAMES_A_DISK.search(line) for line in service["log"]) or self.storage.get("read_only"):

@@ -112,10 +112,10 @@ def _binding_holds(run: Mapping[str, Any]) -> list[str]:
 
 def _freezes(run: Mapping[str, Any]) -> list[str]:
     """Payouts that do not go out, in every summary as long as that lasts."""
-    return [f"{words(freeze)}; lifted by {_thawing(run, freeze)}" for freeze in run.get("freezes") or []]
+    return [f"{words(freeze)}; lifted by {thawing(run, freeze)}" for freeze in run.get("freezes") or []]
 
 
-def _thawing(run: Mapping[str, Any], freeze: Mapping[str, Any]) -> str:
+def thawing(run: Mapping[str, Any], freeze: Mapping[str, Any]) -> str:
     return as_typed(run, thaw_words(str(freeze["name"]), str(run["host"])))
 
 

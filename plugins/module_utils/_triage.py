@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import ABOUT_DATA
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_money import out_of_reach, trouble
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import Signs
 
 # The handbook's response times, in seconds.
@@ -105,11 +106,13 @@ def propose(
     ratio: float | None,
     site: Mapping[str, Any],
     signs: Signs | None = None,
+    monero: Mapping[str, Any] | None = None,
 ) -> Proposal:
     """Severity and playbook from the worst that was seen; whom to page from what one person cannot do alone."""
     firing = [one for one in fired or [] if one["state"] == "firing"]
-    severity, reason = _severity(compose, plan, firing, served, ratio, site)
-    playbook = _playbook(compose, plan, firing, ratio, site)
+    wallets = monero or {}
+    severity, reason = _severity(compose, plan, firing, served, ratio, site, wallets)
+    playbook = _playbook(compose, plan, firing, ratio, site, wallets)
     signs = signs or Signs()
     if signs.breach:
         return Proposal("P1", f"security breach: {signs.breach}", "security_breach", list(PAGED["security_breach"]))
@@ -159,6 +162,7 @@ def _severity(
     served: bool | None,
     ratio: float | None,
     site: Mapping[str, Any],
+    monero: Mapping[str, Any],
 ) -> tuple[str | None, str]:
     if compose is None:
         return "P1", "nothing can be seen of the services, so the worst is assumed"
@@ -173,6 +177,10 @@ def _severity(
     hurting = [one for one in causes if not any(word in str(one.get("service")) for word in MONITORING)]
     if hurting:
         return "P2", f"customers are served, but {hurting[0]['sentence']}"
+    if not causes and out_of_reach(monero):
+        return "P1", out_of_reach(monero)
+    if trouble(monero):
+        return "P2", f"customers are served, but {trouble(monero)}"
     worst = next((one for one in firing if one["severity"] in ORDER), None)
     if worst is not None:
         # An alert outlives its cause by its own window: what customers see now weighs more.
@@ -191,6 +199,7 @@ def _playbook(
     firing: list[dict[str, Any]],
     ratio: float | None,
     site: Mapping[str, Any],
+    monero: Mapping[str, Any],
 ) -> str | None:
     if compose is None:
         return "outage"
@@ -200,6 +209,8 @@ def _playbook(
         return "monero_rpc"
     if (plan or {}).get("causes") or not (plan or {}).get("settled", True):
         return "outage"
+    if trouble(monero):
+        return "monero_rpc"
     if ratio is not None and ratio > float(site.get("error_ratio_limit") or 0.05):
         return "error_rate"
     return next((ALERTS[one["name"]] for one in firing if one["name"] in ALERTS), None)

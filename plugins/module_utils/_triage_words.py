@@ -16,7 +16,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     incident_words,
     lease_words,
 )
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import as_typed, command
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import as_typed, command, thawing
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain_text import LABEL
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._prometheus_proof import outage_window
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import DOT, _mapping, _text, clock, duration
@@ -30,6 +30,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._triag
     propose,
     value,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_money import evidence, money, not_by_design
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import read as read_signs
 
 MINIMUM_REQUESTS = 20
@@ -50,15 +51,16 @@ def triage(facts: Mapping[str, Any]) -> dict[str, Any]:
     served = customers(compose, str(site.get("public_url") or ""), str(site.get("health_url") or ""))
     fired, ratio = alerts(prometheus), error_ratio(prometheus, MINIMUM_REQUESTS)
     now = float(facts.get("clock") or 0.0)
-    signs = read_signs(facts, [one for one in fired or [] if one["state"] == "firing"], now)
+    counted = not_by_design(fired, facts)
+    signs = read_signs(facts, [one for one in counted or [] if one["state"] == "firing"], now)
     if signs.unserved and compose is not None:
         served = False
-    found = propose(compose, plan, fired, served, ratio, site, signs)
+    found = propose(compose, plan, counted, served, ratio, site, signs, _mapping(facts.get("monero")))
     severity, title = _title(facts, found)
     lines = [
         ("site", _site(compose, prometheus, served, ratio, now)),
         ("cause", _causes(facts, plan)),
-        ("money", _money(facts, prometheus)),
+        ("money", money(facts, prometheus)),
         ("data", _data(facts, prometheus, now)),
         ("recent", _recent(facts, compose, prometheus, now)),
         ("alerts", _alerts(fired, facts.get("silences"), now)),
@@ -134,27 +136,12 @@ def _site(compose: Any, prometheus: Any, served: bool | None, ratio: float | Non
 def _causes(facts: Mapping[str, Any], plan: Any) -> str:
     if plan is None:
         return _text(_mapping(facts.get("unreachable")).get("sentence") or facts.get("problem") or UNSEEN)
-    told = [one["sentence"] for one in plan["causes"] if not one.get("consequence_of")]
+    told = [one["sentence"] for one in plan["causes"] if not one.get("consequence_of")] or evidence(
+        _mapping(facts.get("monero"))
+    )
     more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
     up = f"{len(plan['healthy'])} services healthy" if plan["healthy"] else "no service known to be healthy"
     return DOT.join([("; ".join(_text(one) for one in told[:MOST]) + more) or "no cause seen", up])
-
-
-def _money(facts: Mapping[str, Any], prometheus: Any) -> str:
-    wallets = (_mapping(_mapping(prometheus).get("results")).get("wallets")) or {}
-    samples = wallets.get("samples") or []
-    up = f"wallets {sum(one['value'] == 1 for one in samples)}/{len(samples)}" if samples else "wallets unknown"
-    binding = _mapping(facts.get("binding"))
-    holds = [_mapping(one) for one in binding.get("holds") or []]
-    frozen = [one for one in holds if "payout" in str(one.get("name")) or "payout" in str(one.get("reason"))]
-    payouts = (
-        "payouts unknown"
-        if "holds" not in binding
-        else f"payouts held ({_text(frozen[0]['name'])})"
-        if frozen
-        else "payouts not held"
-    )
-    return DOT.join([payouts, up, "a signing round open: unknown"])
 
 
 def _data(facts: Mapping[str, Any], prometheus: Any, now: float) -> str:
@@ -277,7 +264,8 @@ def _record(facts: Mapping[str, Any], severity: str | None, fired: list[dict[str
 
 def _next(facts: Mapping[str, Any], found: Proposal, severity: str | None, plan: Any) -> str:
     if found.playbook is None:
-        return "nothing to do"
+        freezes = _mapping(facts.get("binding")).get("freezes") or []
+        return f"nothing is wrong; payouts go on with {thawing(facts, freezes[0])}" if freezes else "nothing to do"
     run = {"host": facts["host"], "inventory": facts.get("inventory"), "from_clone": facts.get("from_clone", True)}
     if facts.get("unreachable"):
         return _text(_mapping(facts["unreachable"]).get("next") or "the hoster's console")

@@ -162,6 +162,7 @@ def test_holds_lease_and_record_are_told(recorded_look: Looks) -> None:
     look = recorded_look("healthy")
     binding = {
         "lease": None,
+        "freezes": [],
         "holds": [{"name": "payout-freeze", "by": "alice", "since": "02:00", "reason": "audit", "playbooks": []}],
     }
     desk = {"incidents": [], "open_incident": {"id": "INC-20261124-0200", "status": "open", "opened": look["taken_at"]}}
