@@ -18,7 +18,7 @@ from lab.instance import Lab
 __all__ = ["break_lab", "heal", "names", "summary"]
 
 ATTEMPTS = "/var/lib/marketplace_incident/attempts.json"
-_HELPERS = {"healing", "outside"}
+_HELPERS = {"chain", "healing", "outside", "wallets"}
 
 
 def names() -> list[str]:
