@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from bench import fleet, triage
+from bench import fleet, monero, triage
 from bench.outage import FAULTS, Repair, by_handbook, by_playbook
 from drills.fixture import DrillLab, running_lab
 
@@ -78,7 +78,7 @@ def verdict(found: float, limit: float, what: str) -> str:
 def main() -> int:
     """Measure and print; a slow machine is no failure."""
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
-    parser.add_argument("what", choices=["outage", "triage", "fleet"])
+    parser.add_argument("what", choices=["outage", "triage", "monero", "fleet"])
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the table shows the median")
     parser.add_argument("--fault", choices=FAULTS, action="append", help="only this fault; may be given again")
     options = parser.parse_args()
@@ -89,6 +89,9 @@ def main() -> int:
     ):
         if options.what == "fleet":
             print("\n".join(fleet.compare(shop, Path(folder), options.repeat)))
+            return 0
+        if options.what == "monero":
+            print("\n".join(monero.compare(shop, options.repeat)))
             return 0
         if options.what == "triage":
             print("\n".join(triage.compare(shop, options.repeat)))
