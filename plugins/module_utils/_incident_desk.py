@@ -99,10 +99,12 @@ def unfinished(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def last_outcome(entries: list[dict[str, Any]]) -> str | None:
+    """How the last repair ended; a verb that was done meanwhile, such as a backup, is none."""
     for entry in reversed(entries):
         if entry.get("event") == "outcome":
             found = entry["data"].get("outcome") if isinstance(entry.get("data"), dict) else None
-            return str(found) if found is not None else None
+            if found != "done":
+                return str(found) if found is not None else None
     return None
 
 

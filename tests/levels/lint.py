@@ -40,7 +40,10 @@ def checks() -> list[Check]:
         sanity(NEWEST),
         Check("ansible-lint, profile production", ["ansible-lint", "--offline", "--strict", "--nocolor"]),
         Check("mypy, plugins", [python(), "-m", "mypy", COLLECTION / "plugins"]),
-        Check("mypy, lab and tests", [python(), "-m", "mypy", "lab", "tests/levels", "tests/drills", "tests/bench", "tests/recorder"]),
+        Check(
+            "mypy, lab and tests",
+            [python(), "-m", "mypy", "lab", "tests/levels", "tests/drills", "tests/bench", "tests/recorder"],
+        ),
         Check("ruff", ["ruff", "check", "."]),
         Check("yamllint", ["yamllint", "--strict", "."]),
         Check("shellcheck", ["shellcheck", "--external-sources", *shell_scripts()]),

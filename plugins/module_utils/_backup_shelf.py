@@ -1,0 +1,178 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The folder in which archives of wallets lie: their names, what lies beside each, and how one comes in or goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    draft_of,
+    put_in_place,
+    remove,
+    sync_directory,
+    write_all,
+)
+
+ENDING = ".tar.gz.gpg"
+SIDECARS = (".sha256", ".manifest.json")
+# Unfinished archives, encrypted like the finished ones. On the same file system, so that finishing is a rename.
+WORK = ".work"
+_OURS = re.compile(r"marketplace-wallet-(?P<role>[A-Za-z0-9][A-Za-z0-9_.-]*)-(?P<stamp>\d{8}T\d{6}Z)\.tar\.gz\.gpg\Z")
+_STAMP = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T_-]?(\d\d)[:.-]?(\d\d)[:.-]?(\d\d)")
+_FORM = "%Y%m%dT%H%M%SZ"
+CHUNK = 1024 * 1024
+_SIDECAR_LIMIT = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive. role is None where the name does not tell, as with those made elsewhere."""
+
+    path: str
+    role: str | None
+    created: float
+    bytes: int
+
+    @property
+    def ours(self) -> bool:
+        return self.role is not None
+
+
+def name_of(role: str, epoch: float) -> str:
+    return f"marketplace-wallet-{role}-{datetime.fromtimestamp(epoch, timezone.utc).strftime(_FORM)}{ENDING}"
+
+
+def latest_of(folder: str, role: str) -> str:
+    return os.path.join(folder, f"latest-{role}{ENDING}")
+
+
+def pointed(folder: str, role: str) -> str | None:
+    """The archive that the role's pointer names."""
+    try:
+        return os.path.join(folder, os.readlink(latest_of(folder, role)))
+    except OSError:
+        return None
+
+
+def _moment(stamp: str) -> float | None:
+    """When a name says that it was made; the file's own time may be that of a copy."""
+    found = _STAMP.search(stamp)
+    try:
+        return datetime(*map(int, found.groups()), tzinfo=timezone.utc).timestamp() if found else None  # type: ignore[misc,arg-type]
+    except ValueError:
+        return None
+
+
+def archives(folder: str) -> list[Archive]:
+    """Every archive of the folder, the newest first; pointers to them are none."""
+    found = []
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    for name in names:
+        path = os.path.join(folder, name)
+        state = os.lstat(path) if name.endswith(ENDING) and not name.startswith(".") else None
+        if state is not None and stat.S_ISREG(state.st_mode):
+            ours = _OURS.match(name)
+            created = _moment(ours["stamp"] if ours else name)
+            found.append(
+                Archive(path, ours["role"] if ours else None, state.st_mtime if created is None else created, state.st_size)
+            )
+    return sorted(found, key=lambda one: (-one.created, one.path))
+
+
+def manifest_beside(path: str) -> dict[str, Any] | None:
+    """What was noted beside an archive. It is not proven as what lies in it is."""
+    try:
+        with open(path + SIDECARS[1], encoding="utf-8") as file:
+            found = json.loads(file.read(_SIDECAR_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def sha256_of(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_beside(path: str) -> str | None:
+    """The checksum noted when an archive was made, as sha256sum writes it."""
+    try:
+        with open(path + SIDECARS[0], encoding="ascii") as file:
+            found = re.match(r"[0-9a-f]{64}\b", file.read(1024))
+    except (OSError, ValueError):
+        return None
+    return found[0] if found else None
+
+
+def intact(path: str) -> bool | None:
+    """Whether an archive still is what it was; None where nobody noted what that is."""
+    noted = sha256_beside(path)
+    return None if noted is None else noted == sha256_of(path)
+
+
+def put(draft: str, target: str, digest: str, manifest: dict[str, Any]) -> None:
+    """Publish a finished archive: what lies beside it first, so that no archive is ever without."""
+    _write(target + SIDECARS[0], f"{digest}  {os.path.basename(target)}\n".encode())
+    _write(target + SIDECARS[1], (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode())
+    put_in_place(draft, target)
+
+
+def point(folder: str, role: str, target: str) -> None:
+    """Let the role's pointer name the newest archive, in one step."""
+    pointer = latest_of(folder, role)
+    name = os.path.basename(target)
+    if os.path.islink(pointer) and os.readlink(pointer) == name:
+        return
+    draft = draft_of(pointer)
+    remove(draft)
+    os.symlink(name, draft)
+    put_in_place(draft, pointer)
+
+
+def take_away(path: str) -> None:
+    """The archive first: what lies beside none is swept by whoever comes next."""
+    for name in (path, *(path + ending for ending in SIDECARS)):
+        remove(name)
+    sync_directory(os.path.dirname(path))
+
+
+def sweep(folder: str) -> None:
+    """What a killed run has left: unfinished archives, drafts, and notes beside archives that never came. Only under our lock."""
+    work = os.path.join(folder, WORK)
+    for name in os.listdir(work) if os.path.isdir(work) else []:
+        remove(os.path.join(work, name))
+    for name in os.listdir(folder):
+        whole = next((name[: -len(ending)] for ending in SIDECARS if name.endswith(ending)), None)
+        orphan = whole is not None and _OURS.match(whole) and not os.path.exists(os.path.join(folder, whole))
+        draft = name.startswith((".marketplace-wallet-", ".latest-")) and name.endswith(".new")
+        if orphan or draft:
+            remove(os.path.join(folder, name))
+
+
+def _write(path: str, content: bytes) -> None:
+    draft = draft_of(path)
+    remove(draft)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    put_in_place(draft, path)

@@ -1,0 +1,331 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_create
+short_description: Make encrypted, proven backups
+version_added: 0.3.0
+author:
+  - Monero Marketplace Operations (@monero-marketplace)
+description:
+  - Makes one archive C(marketplace-wallet-ROLE-TIME.tar.gz.gpg) for each role, with the keys, the cache and the address of every wallet in
+    the role's folder, and a manifest. The shares of two roles never lie in one file.
+  - An open wallet is stored by its own RPC first. Each file is hashed before it is read, on the way, and looked at again afterwards; what
+    changed meanwhile is read again, five times at most.
+  - Files go through tar, gzip and gpg as a stream. Nothing is written in clear, memory does not depend on their size, and passphrases are
+    handed on by file descriptor.
+  - An archive is decrypted again and compared, file by file, before it is published by a rename, with C(.sha256) and C(.manifest.json)
+    beside it; then C(latest-ROLE.tar.gz.gpg) points to it.
+  - Archives that are too old are removed, but never the last proven ones, and none while a hold or a freeze stands.
+  - Roles are backed up side by side. One that fails does not keep the others from being backed up; the module fails at its end.
+  - Never opens a wallet, and never calls a multisig method that changes anything.
+  - A run that was killed leaves at most an unfinished, encrypted file, which the next one removes.
+requirements:
+  - gpg 2.2 or newer
+extends_documentation_fragment:
+  - monero_marketplace.incident.attributes
+  - monero_marketplace.incident.attributes.actiongroup_incident
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Reads the keys and asks the wallets for their height; stores and writes nothing.
+  diff_mode:
+    support: none
+    details:
+      - What is in a wallet is nobody's business here.
+  idempotent:
+    support: partial
+    details:
+      - A role with a sound archive younger than O(minimum_age), of the same keys at the same height, is left as it is.
+options:
+  kind:
+    description: What to back up.
+    type: str
+    choices: [wallet]
+    required: true
+  site:
+    description: Which site it is, for the manifest; its name in the inventory.
+    type: str
+    required: true
+  wallets:
+    description: The wallets, one entry for each role.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      role:
+        description: Whose wallets they are, such as V(buyer). Letters, digits, C(-) and C(_).
+        type: str
+        required: true
+      service:
+        description: The Compose service of the wallet RPC, whose container's address is used where there is no O(wallets[].url).
+        type: str
+        required: true
+      url:
+        description: Address of the wallet RPC, where it is not its container's.
+        type: str
+        default: ""
+      user:
+        description: The user of its login. Empty means O(wallets[].login_file), else no login.
+        type: str
+        default: ""
+      password:
+        description: The password of its login.
+        type: str
+        default: ""
+      login_file:
+        description: A file on the host with a line C(rpc-login=user:password), or with C(user:password) alone.
+        type: path
+      directory:
+        description: The folder on the host in which the wallets lie.
+        type: path
+        required: true
+      wallet:
+        description: The wallet whose keys O(wallets[].signer) is about.
+        type: str
+        default: ""
+      signer:
+        description: SHA-256 of that wallet's C(.keys), as the inventory pins it. A difference is told in RV(backups[].notes).
+        type: str
+        default: ""
+  wallet_port:
+    description: Port of the wallet RPC on its container's address.
+    type: int
+    default: 18082
+  validate_certs:
+    description: Whether the certificate of an https address must be valid.
+    type: bool
+    default: true
+  directory:
+    description: The folder for the archives. It is made with mode 0700, its files have mode 0600.
+    type: path
+    required: true
+  passphrase:
+    description: The passphrase that locks the archives, one line. Either this or O(recipient) is needed.
+    type: str
+    default: ""
+  recipient:
+    description:
+      - A gpg key in the keyring of the user that runs this, for which the archives are encrypted. It comes before O(passphrase).
+      - Where its secret part is not on the host, an archive is proven by its checksum only.
+    type: str
+    default: ""
+  key_generation:
+    description: Which generation of that passphrase or key it is, for the manifest.
+    type: str
+    default: "1"
+  minimum_age:
+    description: Seconds for which an archive of the same keys at the same height counts as the backup that is asked for. V(0) always makes one.
+    type: float
+    default: 900.0
+  retention_days:
+    description: Days after which an archive may be removed.
+    type: float
+    default: 90.0
+  keep_good:
+    description: How many archives of a role stay, proven good, whatever their age. At least one does.
+    type: int
+    default: 3
+  keep_all:
+    description: Why nothing may be removed now, such as an open incident. Empty where it may.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds for a short answer of a wallet.
+    type: float
+    default: 10.0
+  store_timeout:
+    description: Seconds for storing. A wallet that is refreshing stores when it has done with its chunk of blocks.
+    type: float
+    default: 60.0
+  archive_timeout:
+    description: Seconds for making one archive, and once more for proving it.
+    type: float
+    default: 1800.0
+  token:
+    description: The fencing token of this run's lease.
+    type: str
+    default: ""
+  state_dir:
+    description: Where holds and freezes lie.
+    type: path
+    default: /var/lib/marketplace_incident
+  lease_dir:
+    description: Where the lease lies.
+    type: path
+    default: /run/marketplace_incident
+seealso:
+  - module: monero_marketplace.incident.backup_info
+  - module: monero_marketplace.incident.monero_wallet
+"""
+
+EXAMPLES = r"""
+- name: Back up the wallets of two roles
+  monero_marketplace.incident.backup_create:
+    kind: wallet
+    site: market-1
+    wallets:
+      - role: buyer
+        service: monero-wallet-rpc-buyer
+        directory: /data/wallets/buyer
+        login_file: /opt/marketplace/4.5/docker/secrets/wallet_rpc_login
+      - role: vendor
+        service: monero-wallet-rpc-vendor
+        directory: /data/wallets/vendor
+        login_file: /opt/marketplace/4.5/docker/secrets/wallet_rpc_login
+    directory: /backups/wallets
+    passphrase: "{{ marketplace_backup_passphrase }}"
+    token: "{{ guard.token }}"
+"""
+
+RETURN = r"""
+backups:
+  description: One entry for each of O(wallets), in the same order. Also returned when the module fails.
+  returned: success or failure
+  type: list
+  elements: dict
+  contains:
+    role:
+      description: As given.
+      type: str
+    state:
+      description: V(made); V(fresh), where a young archive holds the same; V(failed); in check mode V(would_be_made).
+      type: str
+    path:
+      description: The archive. Null where there is none.
+      type: str
+    bytes:
+      description: Its size.
+      type: int
+    sha256:
+      description: Its checksum.
+      type: str
+    created:
+      description: When it was made, in UTC.
+      type: str
+    age_seconds:
+      description: How old it is.
+      type: int
+    verified:
+      description: V(decrypted); V(checksum), where this host cannot decrypt it by design; null for one that was not made now.
+      type: str
+    wallets:
+      description:
+        - What its manifest says of each wallet, with C(name), C(keys_sha256), C(keys_bytes), C(cache_sha256), C(cache_bytes),
+          C(consistent), C(primary_address), C(height), C(restore_height), C(highest_subaddress_index) and C(multisig).
+        - C(consistent) is V(stored), V(stopped), V(at_rest) for a wallet that is not open, or V(unstored) for an open one that could not
+          be stored. What only its wallet RPC knows is null for a wallet that is not open and was not in the earlier archive.
+      type: list
+      elements: dict
+    notes:
+      description: What a person should know about it, one sentence each.
+      type: list
+      elements: str
+    problem:
+      description: Why there is no archive. Empty where there is one.
+      type: str
+    seconds:
+      description: How long it took.
+      type: float
+    retention:
+      description: C(removed), names of archives; C(kept), their number; C(why), the reason for which old ones stay. Null without an archive.
+      type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_retention, _wallet_backup, _wallet_jobs
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting, renew
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import NoLogin
+
+WALLET = {
+    "role": {"type": "str", "required": True},
+    "service": {"type": "str", "required": True},
+    "url": {"type": "str", "default": ""},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "login_file": {"type": "path"},
+    "directory": {"type": "path", "required": True},
+    "wallet": {"type": "str", "default": ""},
+    "signer": {"type": "str", "default": ""},
+}
+
+
+def order_of(options: dict[str, Any]) -> _wallet_backup.Order:
+    def allowed() -> bool:
+        return not options["token"] or renew(options["lease_dir"], options["token"])
+
+    return _wallet_backup.Order(
+        site=options["site"],
+        folder=options["directory"],
+        key=Key(options["passphrase"], options["recipient"]),
+        key_generation=options["key_generation"],
+        minimum_age=options["minimum_age"],
+        retention_days=options["retention_days"],
+        keep_good=options["keep_good"],
+        keep_all=options["keep_all"] or _backup_retention.forbidden(options["state_dir"]),
+        timeout=options["timeout"],
+        store_timeout=options["store_timeout"],
+        seconds=options["archive_timeout"],
+        allowed=allowed,
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "kind": {"type": "str", "choices": ["wallet"], "required": True},
+            "site": {"type": "str", "required": True},
+            "wallets": {"type": "list", "elements": "dict", "required": True, "options": WALLET},
+            "wallet_port": {"type": "int", "default": 18082},
+            "validate_certs": {"type": "bool", "default": True},
+            "directory": {"type": "path", "required": True},
+            "passphrase": {"type": "str", "default": "", "no_log": True},
+            "recipient": {"type": "str", "default": ""},
+            "key_generation": {"type": "str", "default": "1", "no_log": False},
+            "minimum_age": {"type": "float", "default": 900.0},
+            "retention_days": {"type": "float", "default": 90.0},
+            "keep_good": {"type": "int", "default": 3},
+            "keep_all": {"type": "str", "default": ""},
+            "timeout": {"type": "float", "default": 10.0},
+            "store_timeout": {"type": "float", "default": 60.0},
+            "archive_timeout": {"type": "float", "default": 1800.0},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
+            "lease_dir": {"type": "path", "default": "/run/marketplace_incident"},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    try:
+        jobs = _wallet_jobs.jobs(options["wallets"], options["wallet_port"], options["validate_certs"])
+        order = order_of(options)
+        if module.check_mode:
+            found = _wallet_backup.backed_up(order, jobs, dry=True)
+        else:
+            with acting(options["lease_dir"], options["token"] or None, "backup_create"):
+                found = _wallet_backup.backed_up(order, jobs)
+    except (NoLogin, BadUrl, IncidentError) as problem:
+        module.fail_json(msg=str(problem))
+    except OSError as problem:
+        module.fail_json(msg=sentence_for(problem))
+    for one in found:
+        module.log(f"backup of {one['role']}: {one['state']} {one['path'] or one['problem']}")
+    changed = any(one["state"] in ("made", "would_be_made") or (one["retention"] or {}).get("removed") for one in found)
+    missed = [one["problem"] for one in found if one["state"] == "failed"]
+    if missed:
+        module.fail_json(msg=f"Not every role is backed up: {' '.join(missed)}", backups=found, changed=changed)
+    module.exit_json(backups=found, changed=changed)
+
+
+if __name__ == "__main__":
+    main()
