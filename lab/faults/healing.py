@@ -18,10 +18,20 @@ HEALTHY_SECONDS = 120
 # No log of a healthy lab is this large: it can only be a fault's.
 LARGEST_LOG = "48M"
 
+FREEZE = "marketplace-payout-freeze.service"
+THAW = f"""
+systemctl disable --quiet --now {FREEZE}
+rm -rf /etc/systemd/system/{FREEZE} /var/lib/marketplace_incident/freezes
+for family in bridge inet; do nft delete table $family marketplace_freeze 2>/dev/null; done
+systemctl daemon-reload
+docker update --restart unless-stopped $(docker ps --all --quiet --filter label=com.docker.compose.project=marketplace)
+"""
+
 # One look at what only the host can tell; each line that it prints is something to mend.
 LOOK = f"""
 systemctl --quiet is-active docker.service || echo daemon
 [ -z "$(find /var/lib/docker/containers -name '*-json.log' -size +{LARGEST_LOG} 2>/dev/null)" ] || echo logs
+[ ! -e /etc/systemd/system/{FREEZE} ] && ! nft list table bridge marketplace_freeze >/dev/null 2>&1 || echo freeze
 ! ps -eo stat= | grep -q '^T' || echo stopped
 diff --recursive --brief {KEPT_DIR} {COMPOSE_DIR} | grep --quiet --invert-match '^Only in {COMPOSE_DIR}' && echo settings
 [ -z "$(git -C {COMPOSE_DIR} status --porcelain)" ] || echo worktree
@@ -39,6 +49,8 @@ def heal(lab: Lab) -> None:
         lab.run(["systemctl", "start", "docker.socket", "docker.service"], check=True)
     if "stopped" in found:
         lab.run(["sh", "-c", "kill -CONT $(ps -eo pid=,stat= | awk '$2 ~ /^T/ {print $1}')"])
+    if "freeze" in found:
+        lab.run(["sh", "-c", THAW], check=True)
     if "settings" in found:
         copy = f"tar -C {KEPT_DIR} -c {' '.join(project.UNTRACKED)} | tar -C {COMPOSE_DIR} -xp"
         lab.run(["sh", "-c", copy], check=True)

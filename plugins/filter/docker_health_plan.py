@@ -111,7 +111,7 @@ _value:
       the step has to know of each finding). C(do) is the name of a task file of role C(docker_health), such as V(start).
     - C(start_docker) and C(free_disk) as booleans; C(unpause), C(resume), C(start), C(create) and C(restart) as lists of services.
     - C(confirm), each with C(what), C(service), C(given) and C(why).
-    - C(escalate), each with C(cause), C(service), C(sentence) and the last lines of its C(log).
+    - C(escalate), each with C(cause), C(service), C(sentence), the last lines of its C(log) and whether it is C(frozen).
     - C(waiting), each with C(service) and C(for); C(hopeless), the services that waiting does not bring back; C(healthy) services.
     - C(settled), whether all expected services are up, all endpoints answer well and nothing is left to a person.
     - C(serving), whether all endpoints answer well, whatever else is wrong.

@@ -40,6 +40,8 @@ class Finding:
     # Of the host: the services whose trouble it explains, which are left alone as long as it lasts.
     harms: frozenset[str] = frozenset()
     blocked: bool = False
+    # Left as it is because payouts are frozen: a person ends that, no page of ours.
+    frozen: bool = False
     # What may happen again although it was mended.
     risk: str = ""
     # The table sets it.

@@ -58,7 +58,7 @@ def plan(compose: dict[str, Any], site: Site) -> dict[str, Any]:
             if one.confirm
         ],
         "escalate": [
-            {"cause": one.cause, "service": one.service, "sentence": one.escalate, "log": one.log}
+            {"cause": one.cause, "service": one.service, "sentence": one.escalate, "log": one.log, "frozen": one.frozen}
             for one in findings
             if one.escalate
         ],
@@ -132,7 +132,7 @@ def _leave_frozen(finding: Finding, why: str | None) -> None:
     """What nobody may start is neither started nor otherwise touched; one that comes up by itself is waited for as ever."""
     if why is not None and (finding.do or finding.confirm or finding.escalate):
         finding.do = finding.confirm = None
-        finding.escalate = f"{finding.service} is left as it is: {why}"
+        finding.frozen, finding.escalate = True, f"{finding.service} is left as it is: {why}"
 
 
 def _leave_to_the_host(finding: Finding, root: Finding) -> None:

@@ -43,7 +43,10 @@ def report(
         "untouched": changes["untouched"],
         "kept": kept,
         "risk": problems + first.get("risks", []) + _risks(disk, disk_warning) + _clock_risk(clock_ahead),
-        "next": list(dict.fromkeys(f"read {PAGES.get(one['cause'], OUTAGE_PAGE)}" for one in last["escalate"])),
+        "next": list(
+            dict.fromkeys(f"read {PAGES.get(one['cause'], OUTAGE_PAGE)}" for one in last["escalate"] if not one.get("frozen"))
+        ),
+        "frozen": any(one.get("frozen") for one in last["escalate"]),
         "log": {one["service"]: one["log"] for one in last["escalate"] if one.get("log")},
         "page": "Incident Commander" + (", Database Team" if any(one["cause"] in ABOUT_DATA for one in last["causes"]) else ""),
     }

@@ -130,6 +130,8 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     if ended in ("needs_confirmation", "planned"):
         following += _confirm(run)
     following += list(findings.get("next") or [])
+    if findings.get("frozen"):
+        following += [thaw_words(str(freeze["name"]), str(run["host"])) for freeze in run.get("freezes") or []]
     if ended == "escalated" and not findings and proof:
         following.append(command(run, proof.get("next") or "outage"))
     elif proof.get("next") and proof["next"] != run["playbook"]:
@@ -138,6 +140,11 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     why = [sentence for sentence in (refusal.get("sentence"), failure.get("sentence")) if sentence]
     why += [str(item["sentence"]) for item in findings.get("escalate") or []]
     why += [f"{step['what']}: {step['why']}" for step in findings.get("confirm") or [] if not step.get("given")]
+    # Where a summary has no line for risks it says why instead.
+    frozen = [] if any("payouts frozen" in sentence for sentence in why) and findings.get("frozen") else _freezes(run)
+    if ended in ("escalated", "needs_confirmation"):
+        why += frozen
+        frozen = []
     stray = [f"confirm={what} matches nothing in this plan" for what in findings.get("stray_confirmations") or []]
     if ended == "needs_confirmation":
         why += stray
@@ -166,7 +173,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "kept": list(findings.get("kept") or []),
         "proof": list(proof.get("sentences") or []),
         "down": proof.get("down"),
-        "risk": _freezes(run) + held + stray + list(findings.get("risk") or []),
+        "risk": frozen + held + stray + list(findings.get("risk") or []),
         "record_notes": _broken_records(run),
         # A plan says all of it itself.
         "why": [] if ended == "planned" else why,

@@ -13,6 +13,7 @@ from unit.plugins.plans import Looks, decide, doing, exit_now, service
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_guard as guard
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _outcome as outcome
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._health_report import report
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import frozen_services, read_freezes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
@@ -174,3 +175,27 @@ def test_it_is_mended_when_what_it_needs_is_back(recorded_look: Looks) -> None:
     assert doing(decide(look, tried=("start:server",))) == ["restart:nginx"]
     again = decide(look, tried=("start:server", "restart:nginx"))
     assert doing(again) == [] and [one["service"] for one in again["escalate"]] == ["nginx"]
+
+
+@pytest.mark.parametrize(
+    "ended", [{"escalate": [{"sentence": "no"}]}, {"confirm": [{"what": "unpause:server", "given": False, "why": "no"}]}]
+)
+def test_where_a_summary_has_no_line_for_risks_it_says_why(places: Places, ended: dict[str, Any]) -> None:
+    freeze(places)
+    found = guard.acquire(places, request())["freezes"]
+    result = outcome.judge(
+        {"host": "market-1", "playbook": "outage", "freezes": found, "findings": {"settled": False, **ended}}
+    )
+    assert result["why"][-1].startswith("payouts frozen since 2026-11-24T02:14:09Z by alice") and result["risk"] == []
+    assert LIFTED not in result["next"], "the freeze is not what is the matter"
+
+
+def test_where_the_freeze_is_the_matter_what_ends_it_comes_next(places: Places, recorded_look: Looks) -> None:
+    freeze(places)
+    freezes, look = read_freezes(places), recorded_look("healthy")
+    exit_now(look, "server")
+    plan = decide(look, frozen=frozen_services(freezes, "market-1"))
+    findings = report(plan, plan, {"did": [], "untouched": 0}, [], [], [], [], 80, [])
+    result = outcome.judge({"host": "market-1", "playbook": "outage", "freezes": freezes, "findings": findings})
+    assert result["next"] == [LIFTED]
+    assert len([one for one in result["why"] if "payouts frozen" in one]) == 1
