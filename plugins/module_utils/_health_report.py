@@ -34,15 +34,15 @@ def report(
     return {
         "settled": last["settled"],
         "serving": last["serving"],
-        "causes": _causes(first, last),
-        "plan": _plan(first),
+        "causes": causes_of(first, last),
+        "plan": plan_of(first),
         "confirm": last["confirm"],
-        "stray_confirmations": _stray(given, first["confirm"] + last["confirm"]),
+        "stray_confirmations": stray(given, first["confirm"] + last["confirm"]),
         "escalate": escalate,
         "did": done + changes["did"],
         "untouched": changes["untouched"],
         "kept": kept,
-        "risk": problems + first.get("risks", []) + _risks(disk, disk_warning) + _clock_risk(clock_ahead),
+        "risk": problems + first.get("risks", []) + _risks(disk, disk_warning) + clock_risk(clock_ahead),
         "next": list(
             dict.fromkeys(f"read {PAGES.get(one['cause'], OUTAGE_PAGE)}" for one in last["escalate"] if not one.get("frozen"))
         ),
@@ -52,7 +52,7 @@ def report(
     }
 
 
-def _causes(first: dict[str, Any], last: dict[str, Any]) -> list[str]:
+def causes_of(first: dict[str, Any], last: dict[str, Any]) -> list[str]:
     """Roots only: what is down because of something else says nothing new."""
     roots = [one for one in first["causes"] + last["causes"] if not one.get("consequence_of")]
     told: dict[tuple[str, Any], str] = {}
@@ -64,20 +64,20 @@ def _causes(first: dict[str, Any], last: dict[str, Any]) -> list[str]:
     return list(told.values())
 
 
-def _stray(given: list[str], asked: list[dict[str, Any]]) -> list[str]:
+def stray(given: list[str], asked: list[dict[str, Any]]) -> list[str]:
     """A confirmation that was mistyped, or whose plan is no longer this one."""
     known = {one["what"] for one in asked}
     return [what for what in given if what and what not in known]
 
 
-def _plan(first: dict[str, Any]) -> list[str]:
+def plan_of(first: dict[str, Any]) -> list[str]:
     lines = [f"{step['sentence']}: {step['reason']}" if step["reason"] else step["sentence"] for step in first["steps"]]
     lines += [f"only with confirm={one['what']}: {one['why']}" for one in first["confirm"] if not one["given"]]
     lines += [f"needs a person: {one['sentence']}" for one in first["escalate"]]
     return lines
 
 
-def _clock_risk(ahead: float) -> list[str]:
+def clock_risk(ahead: float) -> list[str]:
     if abs(ahead) <= CLOCK_TOLERANCE:
         return []
     order = "ahead of" if ahead > 0 else "behind"

@@ -167,6 +167,10 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "started_at": run.get("started"),
         "finished_at": (proof.get("endpoint") or {}).get("first_good") if ended == "restored" else None,
         "causes": list(findings.get("causes") or []),
+        # Of wallets: the state of each, what became of their money, and whether payouts stand still.
+        "state": list(findings.get("state") or []),
+        "funds": findings.get("funds"),
+        "frozen": bool(findings.get("frozen")),
         "plan": list(findings.get("plan") or []) if ended == "planned" else [],
         "did": did,
         "untouched": findings.get("untouched"),

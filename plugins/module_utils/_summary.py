@@ -35,6 +35,15 @@ ORDER = {
     "failed": ("why", "next", "cause", "did", "record", "risk"),
 }
 
+# Where each of several has a state of its own, that line says the causes too; what became of the money comes before what is next.
+STATES = {
+    "healthy": ("state", "proof", "risk", "record", "next"),
+    "restored": ("cause", "did", "state", "proof", "risk", "record"),
+    "planned": ("state", "plan", "why", "funds", "risk", "next"),
+    "needs_confirmation": ("state", "why", "next", "did", "funds", "record"),
+    "escalated": ("state", "did", "why", "funds", "next", "record"),
+}
+
 
 def _text(value: Any) -> str:
     """One line of printable text, whatever came."""
@@ -105,7 +114,10 @@ def customers_down(down: Any) -> str:
 
 
 def _escalated(result: Mapping[str, Any]) -> str:
-    page = f", page {_text(result['page'])}" if result.get("page") else ""
+    page = f" · page {_text(result['page'])}" if result.get("frozen") and result.get("page") else ""
+    page = page or (f", page {_text(result['page'])}" if result.get("page") else "")
+    if result.get("frozen"):
+        return f"NOT RESTORED, payouts frozen{page}"
     if not result.get("serving"):
         return f"NOT RESTORED{page}"
     down = f"{customers_down(result.get('down'))}, " if _items(result.get("did")) else ""
@@ -121,7 +133,7 @@ def header(result: Mapping[str, Any]) -> str:
         "done": f"DONE {finished} UTC",
         "contained": f"CONTAINED {finished} UTC",
         "planned": "PLANNED, nothing changed",
-        "needs_confirmation": f"NEEDS CONFIRMATION{untouched}",
+        "needs_confirmation": f"NEEDS CONFIRMATION{', payouts frozen' if result.get('frozen') else ''}{untouched}",
         "escalated": _escalated(result),
         "held": f"HELD{untouched}",
         "failed": f"{'UNREACHABLE' if result.get('unreachable') else 'FAILED'}{untouched}",
@@ -219,9 +231,14 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         "cause": cause_line(result),
         "did": did_line(result),
         "record": record_line(result),
-        **{label: _items(result.get(label)) for label in ("plan", "proof", "risk", "why", "next")},
+        **{label: _items(result.get(label)) for label in ("plan", "proof", "risk", "why", "next", "state", "funds")},
     }
-    order = ORDER.get(str(result.get("outcome")), ORDER["failed"])
+    outcome = str(result.get("outcome"))
+    order = ORDER.get(outcome, ORDER["failed"])
+    if parts["state"] and outcome in STATES:
+        order = STATES[outcome]
+        if "cause" not in order and result.get("interrupted"):
+            parts["state"] += cause_line({"interrupted": result["interrupted"]})
     joiner = {"plan": "; ", "why": "; ", "next": "  or  "}
     found = [(label, joiner.get(label, DOT).join(parts[label])) for label in order if parts[label]]
     return found + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]

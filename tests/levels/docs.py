@@ -10,22 +10,26 @@ from typing import Any
 BEGINNING = """\
 # What a diagnosis can name
 
-Made by `script/docs` from the table in `plugins/module_utils/_causes.py`; do not edit it here.
+Made by `script/docs` from the tables in `plugins/module_utils/_causes.py` and `_wallet_causes.py`; do not edit it here.
 
 Every playbook that repairs looks first and names causes in this order, the root first. What is only the consequence of
 something deeper is left alone until that is mended. Steps are taken one at a time, with a look after each. A cause is
 named only with its evidence; what nobody measured is said as unknown. Each drill breaks a real marketplace that way.
 """
+WALLETS = """\
+By `playbooks/monero_rpc.yml`. The first that applies. While the daemon is down or silent, wallets that miss it are left alone."""
 HEADING = "\n| cause | it means | known from | what is done | drill |\n|---|---|---|---|---|\n"
 
 
 def page() -> str:
     """The whole page."""
-    from ansible_collections.monero_marketplace.incident.plugins.module_utils import _causes
+    from ansible_collections.monero_marketplace.incident.plugins.module_utils import _causes, _wallet_causes
 
     return (
         f"{BEGINNING}\n## Of the host\n\nSeveral may be found at once.\n{HEADING}{rows(_causes.HOST_CAUSES)}"
         f"\n## Of a service\n\nThe first that applies is its cause.\n{HEADING}{rows(_causes.SERVICE_CAUSES)}"
+        f"\n## Of the Monero daemon\n\n{WALLETS}\n{HEADING}{rows(_wallet_causes.DAEMON_CAUSES)}"
+        f"\n## Of a wallet RPC\n\nThe first that applies is its cause.\n{HEADING}{rows(_wallet_causes.WALLET_CAUSES)}"
     )
 
 

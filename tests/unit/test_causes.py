@@ -8,11 +8,13 @@ import re
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._causes import HOST_CAUSES, SERVICE_CAUSES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._steps import ORDER
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes import DAEMON_CAUSES, WALLET_CAUSES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER as WALLET_ORDER
 from levels.docs import page
 from rules.collection import PROJECT
 
-CAUSES = (*HOST_CAUSES, *SERVICE_CAUSES)
-STEP_FILES = PROJECT / "roles/docker_health/tasks"
+CAUSES = (*HOST_CAUSES, *SERVICE_CAUSES, *DAEMON_CAUSES, *WALLET_CAUSES)
+STEPS = ((ORDER, PROJECT / "roles/docker_health/tasks"), (WALLET_ORDER, PROJECT / "roles/monero_rpc/tasks"))
 
 
 def test_the_page_is_what_the_table_says() -> None:
@@ -52,4 +54,4 @@ def test_the_pages_that_the_table_names_exist() -> None:
 
 
 def test_every_step_has_its_tasks() -> None:
-    assert [step for step in ORDER if not (STEP_FILES / f"_{step}.yml").exists()] == []
+    assert [step for order, folder in STEPS for step in order if not (folder / f"_{step}.yml").exists()] == []

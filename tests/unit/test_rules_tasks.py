@@ -25,6 +25,8 @@ READING = {
             "monero_info",
             "prometheus_query",
             "site_changes_info",
+            "sqlite_info",
+            "wallet_files_info",
         )
     ),
 }
@@ -98,7 +100,15 @@ def test_the_repairs_that_exist_are_seen_as_acting():
         for name in entry_points(role)
         if any(not reads(task) and module(task) not in INCLUDING for task in steps(role / "tasks", name))
     }
-    assert acting == {"backup/main", "backup/wallets", "docker_health/main", "docker_health/repair", "docker_health/free_disk"}
+    assert acting == {
+        "backup/main",
+        "backup/wallets",
+        "docker_health/main",
+        "docker_health/repair",
+        "docker_health/free_disk",
+        "monero_rpc/main",
+        "monero_rpc/repair",
+    }
 
 
 def test_a_repair_without_guard_would_be_seen():
@@ -173,7 +183,9 @@ def test_a_secret_on_a_command_line_would_be_seen():
 
 
 # Ansible's own filters and Jinja's have one word; lookups and our filters are named in full.
-OWN_PLUGIN = re.compile(r"\b(?:lookup|query)\(\s*['\"](?!\w+\.\w+\.)|\|\s*(?:incident|docker_health|service_verify)_\w+")
+OWN_PLUGIN = re.compile(
+    r"\b(?:lookup|query)\(\s*['\"](?!\w+\.\w+\.)|\|\s*(?:incident|docker_health|monero_rpc|service_verify)_\w+"
+)
 
 
 def test_filters_and_lookups_are_named_in_full():
@@ -188,7 +200,11 @@ def test_no_command_of_a_repair_can_last_for_ever():
     commands = [
         str(task["ansible.builtin.command"]["argv"])
         for path, task in every_task()
-        if "docker_health" in str(path) and "ansible.builtin.command" in task
+        if ("docker_health" in str(path) or "monero_rpc" in str(path)) and "ansible.builtin.command" in task
     ]
     assert commands
-    assert [argv for argv in commands if "__docker_health_within" not in argv and not any(word in argv for word in quick)] == []
+    assert [
+        argv
+        for argv in commands
+        if not re.search(r"__(?:docker_health|monero_rpc)_within", argv) and not any(word in argv for word in quick)
+    ] == []

@@ -1,0 +1,102 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: monero_rpc_report
+short_description: Say what was wrong with the wallets, what was done and what is left
+version_added: 0.3.0
+author: Monero Marketplace Operations (@monero-marketplace)
+description:
+  - Turns two looks and the plans made of them into the findings that role C(incident) records and shows.
+options:
+  _input:
+    description: The plan after the last look, from P(monero_marketplace.incident.monero_rpc_plan#filter).
+    type: dict
+    required: true
+  first:
+    description: The plan after the first look.
+    type: dict
+    required: true
+  before:
+    description: The C(monero) of the first look.
+    type: dict
+    required: true
+  after:
+    description: The C(monero) of the last look.
+    type: dict
+    required: true
+  kept:
+    description: The files and logs that were kept, each with C(path) and C(sha256).
+    type: list
+    elements: dict
+    default: []
+  problems:
+    description: One sentence for each step that failed.
+    type: list
+    elements: str
+    default: []
+  done:
+    description: One sentence for each thing that was done and that no look can measure.
+    type: list
+    elements: str
+    default: []
+  given:
+    description: The confirmations that were given, with commas.
+    type: str
+    default: ''
+  clock_ahead:
+    description: By how many seconds the host's clock was ahead of the controller's.
+    type: float
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Report
+  ansible.builtin.set_fact:
+    findings: "{{ plan | monero_marketplace.incident.monero_rpc_report(first=plan, before=seen.monero, after=seen.monero) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: >-
+    C(settled), C(serving), C(causes), C(plan), C(confirm), C(escalate), C(did), C(untouched), C(kept), C(risk), C(next), C(log), C(page),
+    C(state) (a line of the state of each wallet), C(funds) and C(frozen), as entry point C(close) of role C(incident) takes them.
+  type: dict
+"""
+
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_report
+
+
+def monero_rpc_report(
+    last: dict[str, Any],
+    first: dict[str, Any],
+    before: dict[str, Any],
+    after: dict[str, Any],
+    kept: list[dict[str, Any]] | None = None,
+    problems: list[str] | None = None,
+    done: list[str] | None = None,
+    given: str = "",
+    clock_ahead: float = 0,
+) -> dict[str, Any]:
+    return _wallet_report.report(
+        first,
+        last,
+        before,
+        after,
+        kept or [],
+        problems or [],
+        done or [],
+        [one.strip() for one in given.split(",")],
+        float(clock_ahead),
+    )
+
+
+class FilterModule:
+    """What was wrong, what was done and what is left."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"monero_rpc_report": monero_rpc_report}

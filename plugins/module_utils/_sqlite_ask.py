@@ -1,0 +1,145 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""Ask SQL of a copy of a database that is sound, within bounds of time, rows and bytes, and with no way to write."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_copy
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
+
+# What a SELECT needs; nothing that writes, attaches, loads or sets.
+ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, 33)  # 33: a recursive one
+FORBIDDEN_FUNCTIONS = ("load_extension", "writefile", "readfile", "edit", "fts3_tokenizer")
+LENGTH_LIMIT = 4 * 1024 * 1024
+STEPS = 5000
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one look may cost."""
+
+    tries: int = 3
+    copy_seconds: float = 60.0
+    check_seconds: float = 30.0
+    query_seconds: float = 10.0
+    rows: int = 100
+    cell: int = 200
+
+
+def ask(path: str, queries: list[dict[str, str]], scratch_dir: str, bounds: Bounds) -> dict[str, Any]:
+    """What is known of the database, with an answer to each query where a copy of it is sound."""
+    began = time.monotonic()
+    found: dict[str, Any] = {"path": path, "state": "suspect", "problem": None, "tries": 0, "bytes": None, "queries": {}}
+    try:
+        found["bytes"] = _sqlite_copy.check(path)
+        with _sqlite_copy.scratch(scratch_dir) as folder:
+            while found["tries"] < bounds.tries and found["state"] == "suspect":
+                found["tries"] += 1
+                found.update(_try(path, queries, folder, bounds))
+    except NoCopy as problem:
+        found.update(state=problem.state, problem=str(problem))
+    except IncidentError as problem:
+        found.update(state="unreadable", problem=str(problem))
+    except OSError as problem:
+        found.update(state="unreadable", problem=sentence_for(problem))
+    found["seconds"] = round(time.monotonic() - began, 2)
+    return found
+
+
+def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) -> dict[str, Any]:
+    copied, still = _sqlite_copy.copy(path, folder, bounds.copy_seconds)
+    if not still:
+        return {"state": "suspect", "problem": f"{path} was written to while it was copied, each time: no copy of it is whole."}
+    try:
+        with closing(sqlite3.connect(f"file:{quote(copied)}?mode=rw", uri=True, timeout=1.0, isolation_level=None)) as database:
+            _limit(database)
+            verdict = _checked(database, bounds.check_seconds)
+            if verdict != "ok":
+                why = f"A copy of {path} does not pass quick_check ({verdict}): it is torn, or the database is damaged."
+                return {"state": "suspect", "problem": why}
+            database.set_authorizer(_authorize)
+            return {
+                "state": "read",
+                "problem": None,
+                "queries": {one["name"]: _answer(database, one["sql"], bounds) for one in queries},
+            }
+    except sqlite3.DatabaseError as problem:
+        said = clean_line(str(problem), 200)
+        if "not a database" in said:
+            why = f"{path} is no plain SQLite database (it may be encrypted): it cannot be asked here."
+            return {"state": "unreadable", "problem": why}
+        return {
+            "state": "suspect",
+            "problem": f"A copy of {path} cannot be read ({said}): it is torn, or the database is damaged.",
+        }
+
+
+def _limit(database: sqlite3.Connection) -> None:
+    # Its own schema must not run anything but what SQLite knows to be harmless.
+    database.execute("PRAGMA trusted_schema=OFF")
+    database.execute("PRAGMA query_only=ON")
+    set_limit = getattr(database, "setlimit", None)  # from Python 3.11 on
+    if set_limit is not None:
+        set_limit(0, LENGTH_LIMIT)
+
+
+def _checked(database: sqlite3.Connection, seconds: float) -> str:
+    _until(database, seconds)
+    # The header is read first, so that what is no database at all says so.
+    database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    rows = database.execute("PRAGMA quick_check(1)").fetchall()
+    return clean_line(str(rows[0][0]) if rows else "no answer", 200)
+
+
+def _until(database: sqlite3.Connection, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    database.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
+
+
+def _authorize(action: int, _first: Any, second: Any, *_more: Any) -> int:
+    if action not in ALLOWED:
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in FORBIDDEN_FUNCTIONS:
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+def _answer(database: sqlite3.Connection, sql: str, bounds: Bounds) -> dict[str, Any]:
+    answer: dict[str, Any] = {"columns": [], "rows": [], "more": False, "problem": None}
+    _until(database, bounds.query_seconds)
+    try:
+        cursor = database.execute(sql)
+        if cursor.description is None:
+            answer["problem"] = "it asks for nothing: a SELECT is needed"
+            return answer
+        answer["columns"] = [clean_line(str(one[0]), 100) for one in cursor.description]
+        rows = cursor.fetchmany(bounds.rows + 1)
+    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as problem:
+        said = clean_line(str(problem), 200)
+        answer["problem"] = f"it took longer than {bounds.query_seconds:g} s" if said == "interrupted" else said
+        return answer
+    answer["more"] = len(rows) > bounds.rows
+    answer["rows"] = [[_cell(value, bounds.cell) for value in row] for row in rows[: bounds.rows]]
+    return answer
+
+
+def _cell(value: Any, limit: int) -> Any:
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else str(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return clean_line(str(value), limit)

@@ -1,0 +1,250 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The plan for wallets and their daemon: what is wrong, the root first, and what is to be done. A pure function of what was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import words
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes import DAEMON_CAUSES, WALLET_CAUSES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_daemon import silences_wallets
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_files import could_not_open
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER, SENTENCES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import FREEZE, WalletView
+
+# Those that may be told at once; each of the others is one wallet's own matter.
+TOGETHER = ("resume", "start")
+# What wallets that miss their daemon look like.
+FOR_WANT_OF_A_DAEMON = ("daemon-out-of-reach", "wallet-busy", "wallet-silent", "wallet-behind")
+# Whoever works on, only later, serves.
+HARMLESS = ("wallet-behind", "unfinished-store")
+
+
+def plan(view: WalletView) -> dict[str, Any]:
+    """What to do about what was found."""
+    findings = _daemon_findings(view) + _wallet_findings(view)
+    _defer_to_the_daemon(findings, view)
+    steps, refused = _steps(findings, view)
+    escalate = [
+        {"cause": one.cause, "service": one.service, "sentence": one.escalate, "log": one.log}
+        for one in findings
+        if one.escalate
+    ] + refused
+    confirm = [
+        {"what": one.confirm, "service": one.service, "given": one.do is not None, "why": one.reason}
+        for one in findings
+        if one.confirm
+    ] + _thaw_questions(view, steps)
+    escalate += [
+        _said("frozen", f"The freeze {one['name']} could not be lifted in this run: playbooks/status.yml shows it.")
+        for one in view.told.freezes
+        if view.tried(str(one["name"]), "thaw")
+    ]
+    escalate += _exchange_needed(view)
+    waiting = [{"service": one.service, "for": one.wait_for} for one in findings if one.wait_for]
+    sick = {one.service for one in findings}
+    return {
+        "causes": [
+            {
+                "cause": one.cause,
+                "service": one.service,
+                "sentence": one.sentence,
+                "evidence": one.evidence,
+                "consequence_of": one.consequence_of,
+            }
+            for one in findings
+        ],
+        "steps": steps,
+        "confirm": confirm,
+        "escalate": escalate,
+        "waiting": waiting,
+        "risks": list(dict.fromkeys([one.risk for one in findings if one.risk] + _notes(view))),
+        "healthy": [one["service"] for one in view.wallets if one["service"] not in sick],
+        "hopeless": [one.service for one in findings if one.is_hopeless],
+        "frozen": None if view.freeze is None else words(view.freeze),
+        "settled": not findings and not steps and view.freeze is None,
+        "serving": all(one.cause in HARMLESS for one in findings) and view.freeze is None,
+        # How much longer than the deadline what reads the chain may take.
+        "start_period": max([float(one.details.get("budget") or 0) for one in findings if one.wait_for], default=0.0),
+        "decided": bool(steps) or not waiting or view.site.patience_over,
+        "ask": _questions(findings, view),
+    }
+
+
+def _daemon_findings(view: WalletView) -> list[Finding]:
+    if not view.daemon.get("service") and view.daemon["state"] == "unknown":
+        return []
+    for cause in DAEMON_CAUSES:
+        found = cause.find(view)
+        if found is not None:
+            found.cause = cause.name
+            return [found]
+    return []
+
+
+def _wallet_findings(view: WalletView) -> list[Finding]:
+    findings = []
+    for wallet in view.wallets:
+        for cause in WALLET_CAUSES:
+            found = cause.find(view, wallet)
+            if found is not None:
+                found.cause = cause.name
+                findings.append(found)
+                break
+    return findings
+
+
+def _defer_to_the_daemon(findings: list[Finding], view: WalletView) -> None:
+    """All wallets silent and the daemon silent is one cause: the daemon. Nobody restarts a wallet for it."""
+    root = next((one for one in findings if one.service == view.daemon.get("service")), None)
+    if root is None or not silences_wallets(root, view):
+        return
+    hopeless = root.is_hopeless
+    for one in findings:
+        if one is root or one.cause not in FOR_WANT_OF_A_DAEMON:
+            continue
+        one.consequence_of = str(root.service)
+        one.sentence = f"{one.sentence}, because of {root.service}"
+        one.do = one.confirm = one.escalate = None
+        one.wait_for = None if hopeless else f"{root.service} to come back"
+        one.blocked = hopeless
+
+
+def _steps(findings: list[Finding], view: WalletView) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Steps in their order, and what is refused because payouts could not be frozen before it."""
+    acting = [one for one in findings if one.do]
+    refused: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
+    needing = [one for one in acting if one.do == "restore" or one.details.get("touches_signing")]
+    if needing and view.freeze is None:
+        if view.tried_on_host("freeze"):
+            refused = [
+                _said(
+                    one.cause, f"Payouts could not be frozen, so {one.service} is left alone: look at why first.", one.service
+                )
+                for one in needing
+            ]
+            acting = [one for one in acting if one not in needing]
+        else:
+            why = f"what follows may leave {listed([str(one.service) for one in needing])} unable to sign until multisig info was exchanged"
+            steps.append(_step("freeze", [], why, view))
+    for do in ORDER:
+        group = [one for one in acting if one.do == do]
+        # The daemon first, and by itself: what its wallets need then is another look's matter.
+        root = [one for one in group if one.service == view.daemon.get("service")]
+        rest = [one for one in group if one not in root]
+        for part in [root, rest] if do in TOGETHER else [[one] for one in root + rest]:
+            if part:
+                steps.append(_step(do, part, "; ".join(dict.fromkeys(one.reason for one in part if one.reason)), view))
+    return steps + _thaws(findings, view), refused
+
+
+def _thaws(findings: list[Finding], view: WalletView) -> list[dict[str, Any]]:
+    steps = []
+    for one in view.told.freezes:
+        name = str(one["name"])
+        if view.tried(name, "thaw"):
+            continue
+        if view.allows(f"thaw:{name}"):
+            why = "confirmed"
+        elif name == FREEZE and one.get("readable", True) and not findings and _all_exchanged(view):
+            why = "every wallet is ready and none needs an exchange of multisig info"
+        else:
+            continue
+        steps.append({**_step("thaw", [], why, view), "key": f"thaw:{name}", "details": [{"name": name, "why": why}]})
+    return steps
+
+
+def _step(do: str, findings: list[Finding], reason: str, view: WalletView) -> dict[str, Any]:
+    services = [str(one.service) for one in findings]
+    return {
+        "do": do,
+        "services": services,
+        "key": f"{do}:{','.join(services)}" if services else do,
+        "sentence": SENTENCES[do].format(services=listed(services) if services else ""),
+        "reason": reason,
+        "containers": [_container_of(str(one.service), view) for one in findings],
+        "details": [one.details for one in findings],
+    }
+
+
+def _container_of(service: str, view: WalletView) -> str:
+    found = next(one for one in [view.daemon, *view.wallets] if one.get("service") == service)
+    return str((found.get("container") or {}).get("id") or service)
+
+
+def _said(cause: str, sentence: str, service: Any = None) -> dict[str, Any]:
+    return {"cause": cause, "service": service, "sentence": sentence, "log": []}
+
+
+def _all_exchanged(view: WalletView) -> bool:
+    return all(one["state"] == "ready" and one.get("import_needed") is False for one in view.wallets) and bool(view.wallets)
+
+
+def _needing_exchange(view: WalletView) -> list[str]:
+    return [str(one["role"]) for one in view.wallets if one.get("import_needed") is True]
+
+
+def _exchange_needed(view: WalletView) -> list[dict[str, Any]]:
+    """Only where payouts stand frozen: at work every payment that comes in asks for an exchange before the next signature."""
+    who = _needing_exchange(view)
+    if view.freeze is None or not who:
+        return []
+    return [
+        _said(
+            "exchange-needed",
+            f"The wallets have to exchange multisig info before {listed(who)} can sign: the application does that, this tool never. "
+            "Payouts stay frozen until then; run this playbook again afterwards.",
+        )
+    ]
+
+
+def _thaw_questions(view: WalletView, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    thawing = [step["key"] for step in steps]
+    unknown = [str(one["role"]) for one in view.wallets if one.get("import_needed") is None]
+    known = f" (not known of {listed(unknown)})" if unknown else ""
+    found = []
+    for one in view.told.freezes:
+        what = f"thaw:{one['name']}"
+        if what in thawing and not view.allows(what):
+            continue  # it needs no question
+        itself = f"; it ends by itself when every wallet is ready and needs no exchange of multisig info{known}"
+        why = words(one) + (itself if one["name"] == FREEZE else "")
+        found.append({"what": what, "service": None, "given": what in thawing, "why": why})
+    return found
+
+
+def _notes(view: WalletView) -> list[str]:
+    """What is no fault and still good to know."""
+    notes = []
+    for one in view.wallets:
+        left = (one.get("files") or {}).get("leftovers") or []
+        if left and not view.told.full:
+            notes.append(
+                f"{one['role']}: {', '.join(map(str, left))} is left of a store that was interrupted; nobody removes it"
+            )
+    return notes
+
+
+def _questions(findings: list[Finding], view: WalletView) -> dict[str, Any]:
+    """What has to be known before this plan can be trusted, and was not asked yet."""
+    files = [one["role"] for one in view.wallets if could_not_open(view, one) and one["role"] not in view.told.files]
+    restores = [
+        one["role"]
+        for one in view.wallets
+        if any(found.cause == "wallet-damaged" and found.service == one["service"] for found in findings)
+        and one["role"] not in view.told.restores
+    ]
+    of_wallets = any(found.service != view.daemon.get("service") for found in findings)
+    return {
+        "signing": of_wallets and view.told.signing is None and not view.told.no_query,
+        "files": files,
+        "restores": restores,
+        "disks": view.told.full is None and any((one.get("files") or {}).get("leftovers") for one in view.wallets),
+    }

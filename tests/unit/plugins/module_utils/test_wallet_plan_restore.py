@@ -1,0 +1,137 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Damaged wallets and frozen payouts: payouts stand still before, and go on only when every wallet can sign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.plugins.wallet_plans import BUYER, FREEZE, asking, causes, decide, doing, look, told, wallet
+
+OPENED = [f"open:{BUYER}"]
+RESCAN = {"ladder": "rescan", "confirm": "", "why": "the keys are sound", "lost": []}
+FROM_BACKUP = {
+    "ladder": "keys_from_backup",
+    "confirm": "restore:marketplace-wallet-buyer-20261124T010000Z",
+    "why": "the newest good backup is 74 min old",
+    "lost": ["labels"],
+}
+
+
+def refused(state: str, **more: Any) -> dict[str, Any]:
+    return decide(look("wallet_closed"), tried=OPENED, files={"buyer": {"state": state, "evidence": ["looked"]}}, **more)
+
+
+def test_files_are_asked_for_only_when_a_wallet_did_not_open() -> None:
+    assert decide(look("wallet_closed"))["ask"]["files"] == []
+    assert decide(look("wallet_closed"), tried=OPENED)["ask"]["files"] == ["buyer"]
+    assert refused("sound")["ask"]["files"] == []
+    assert refused("cache_damaged")["ask"]["restores"] == ["buyer"]
+    assert refused("cache_damaged", restores={"buyer": RESCAN})["ask"]["restores"] == []
+
+
+def test_files_are_asked_for_where_a_container_does_not_stay_up() -> None:
+    found = look("wallet_killed")
+    wallet(found)["container"].update(status="restarting")
+    assert decide(found)["ask"]["files"] == ["buyer"]
+    plan = decide(found, files={"buyer": {"state": "cache_damaged"}}, restores={"buyer": RESCAN})
+    assert doing(plan) == ["freeze", f"restore:{BUYER}"]
+
+
+def test_a_damaged_cache_is_read_anew_without_a_question_but_payouts_frozen_first() -> None:
+    plan = refused("cache_damaged", restores={"buyer": RESCAN})
+    assert causes(plan) == [("wallet-damaged", BUYER)]
+    assert doing(plan) == ["freeze", f"restore:{BUYER}"] and asking(plan) == []
+    assert plan["steps"][1]["details"] == [{"role": "buyer", "wallet": "escrow_1"}]
+    plan = refused("cache_damaged", restores={"buyer": RESCAN}, freezes=[FREEZE])
+    assert doing(plan) == [f"restore:{BUYER}"]
+
+
+@pytest.mark.parametrize("state", ["keys_damaged", "keys_missing", "missing"])
+def test_keys_come_from_a_backup_only_if_asked(state: str) -> None:
+    plan = refused(state, restores={"buyer": FROM_BACKUP})
+    assert doing(plan) == [] and asking(plan) == [FROM_BACKUP["confirm"]]
+    assert "74 min old (lost: labels)" in plan["confirm"][0]["why"]
+    plan = refused(state, restores={"buyer": FROM_BACKUP}, confirm=FROM_BACKUP["confirm"])
+    assert doing(plan) == ["freeze", f"restore:{BUYER}"]
+
+
+def test_a_stale_confirmation_restores_nothing() -> None:
+    plan = refused("keys_missing", restores={"buyer": FROM_BACKUP}, confirm="restore:marketplace-wallet-buyer-20261123T010000Z")
+    assert doing(plan) == []
+
+
+@pytest.mark.parametrize(
+    "plan", [{}, {"ladder": "refused", "why": "no good backup"}, {"ladder": "keys_from_backup", "confirm": ""}]
+)
+def test_what_cannot_be_restored_is_left_to_a_person(plan: dict[str, Any]) -> None:
+    decided = refused("keys_missing", restores={"buyer": plan})
+    assert doing(decided) == asking(decided) == [] and "cannot be restored by itself" in told(decided)
+
+
+def test_a_second_restore_is_left_to_a_person() -> None:
+    found = look("wallet_closed")
+    plan = decide(
+        found, tried=[*OPENED, f"restore:{BUYER}"], files={"buyer": {"state": "cache_damaged"}}, restores={"buyer": RESCAN}
+    )
+    assert doing(plan) == [] and "was restored in this run" in told(plan)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("wrong_password", "password"), ("sound", "opens in a throw-away"), ("unknown", "is unknown")]
+)
+def test_what_does_not_open_for_another_reason_is_not_restored(state: str, words: str) -> None:
+    plan = refused(state, restores={"buyer": RESCAN})
+    assert doing(plan) == [] and words in told(plan)
+
+
+def test_payouts_go_on_when_every_wallet_is_ready_and_needs_no_exchange() -> None:
+    plan = decide(look("healthy"), freezes=[FREEZE])
+    assert doing(plan) == ["thaw:payouts"] and asking(plan) == [] and not plan["settled"]
+    assert plan["steps"][0]["details"][0]["name"] == "payouts"
+
+
+@pytest.mark.parametrize("needed", [True, None])
+def test_payouts_stay_frozen_while_a_wallet_may_not_sign(needed: bool | None) -> None:
+    found = look("healthy")
+    wallet(found, "vendor")["import_needed"] = needed
+    plan = decide(found, freezes=[FREEZE])
+    assert doing(plan) == [] and asking(plan) == ["thaw:payouts"] and not plan["settled"] and not plan["serving"]
+    assert ("before vendor can sign" in told(plan)) is bool(needed)
+    assert doing(decide(found, freezes=[FREEZE], confirm="thaw:payouts")) == ["thaw:payouts"]
+
+
+def test_an_exchange_that_is_due_at_work_freezes_nothing() -> None:
+    found = look("healthy")
+    wallet(found)["import_needed"] = True
+    assert decide(found)["settled"]
+
+
+def test_payouts_stay_frozen_while_a_wallet_is_sick() -> None:
+    assert "thaw:payouts" not in doing(decide(look("wallet_killed"), freezes=[FREEZE]))
+
+
+def test_somebody_elses_freeze_is_never_lifted_by_itself() -> None:
+    other = {**FREEZE, "name": "breach-0213"}
+    plan = decide(look("healthy"), freezes=[other])
+    assert doing(plan) == [] and asking(plan) == ["thaw:breach-0213"]
+    assert doing(decide(look("healthy"), freezes=[other], confirm="thaw:breach-0213")) == ["thaw:breach-0213"]
+
+
+def test_an_unreadable_freeze_is_never_lifted_by_itself() -> None:
+    unreadable = {
+        "name": "payouts",
+        "reason": "its file cannot be read",
+        "by": "unknown",
+        "since": "unknown",
+        "services": [],
+        "readable": False,
+    }
+    assert doing(decide(look("healthy"), freezes=[unreadable])) == []
+    assert doing(decide(look("wallet_killed"), freezes=[unreadable])) == []
+
+
+def test_a_freeze_that_could_not_be_lifted_is_said() -> None:
+    plan = decide(look("healthy"), freezes=[FREEZE], tried=["thaw:payouts"])
+    assert doing(plan) == [] and "could not be lifted" in told(plan)
