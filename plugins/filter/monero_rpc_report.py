@@ -62,7 +62,7 @@ RETURN = r"""
 _value:
   description: >-
     C(settled), C(serving), C(causes), C(plan), C(confirm), C(escalate), C(did), C(untouched), C(kept), C(risk), C(next), C(log), C(page),
-    C(state) (a line of the state of each wallet), C(funds) and C(frozen), as entry point C(close) of role C(incident) takes them.
+    C(state) (a line of the state of each wallet), C(funds) and C(payouts_frozen), as entry point C(close) of role C(incident) takes them.
   type: dict
 """
 

@@ -115,6 +115,10 @@ def _freezes(run: Mapping[str, Any]) -> list[str]:
     return [f"{words(freeze)}; lifted by {thawing(run, freeze)}" for freeze in run.get("freezes") or []]
 
 
+def _told_frozen(findings: Mapping[str, Any]) -> bool:
+    return bool(findings.get("frozen") or findings.get("payouts_frozen"))
+
+
 def thawing(run: Mapping[str, Any], freeze: Mapping[str, Any]) -> str:
     return as_typed(run, thaw_words(str(freeze["name"]), str(run["host"])))
 
@@ -141,7 +145,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     why += [str(item["sentence"]) for item in findings.get("escalate") or []]
     why += [f"{step['what']}: {step['why']}" for step in findings.get("confirm") or [] if not step.get("given")]
     # Where a summary has no line for risks it says why instead.
-    frozen = [] if any("payouts frozen" in sentence for sentence in why) and findings.get("frozen") else _freezes(run)
+    frozen = [] if any("payouts frozen" in sentence for sentence in why) and _told_frozen(findings) else _freezes(run)
     if ended in ("escalated", "needs_confirmation"):
         why += frozen
         frozen = []
@@ -170,7 +174,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         # Of wallets: the state of each, what became of their money, and whether payouts stand still.
         "state": list(findings.get("state") or []),
         "funds": findings.get("funds"),
-        "frozen": bool(findings.get("frozen")),
+        "frozen": _told_frozen(findings),
         "plan": list(findings.get("plan") or []) if ended == "planned" else [],
         "did": did,
         "untouched": findings.get("untouched"),

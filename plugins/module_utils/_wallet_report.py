@@ -66,7 +66,7 @@ def report(
         "page": "Incident Commander",
         "state": state_line(last, after),
         "funds": FUNDS,
-        "frozen": bool(last["frozen"]),
+        "payouts_frozen": bool(last["frozen"]),
     }
 
 

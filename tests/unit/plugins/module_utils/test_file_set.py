@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from unit.crash import killed_at_each_effect
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _container_log, _file_set
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran
@@ -145,3 +146,57 @@ def test_the_module_says_what_it_kept_or_why_not(run: Run, database: list[str], 
 def test_without_the_lease_nothing_is_copied(run: Run, database: list[str], elsewhere: str) -> None:
     refused = run(paths=database, keep_dir=elsewhere, token="of another run")
     assert refused["failed"] and names(elsewhere) == []
+
+
+def test_on_the_same_disk_only_where_that_is_allowed(database: list[str], tmp_path: Path) -> None:
+    with pytest.raises(NotKept, match="same file system"):
+        _file_set.keep(database, str(tmp_path / "kept"))
+    assert _file_set.keep(database, str(tmp_path / "kept"), other_disk=False)["changed"]
+
+
+def test_what_is_in_the_way_gets_another_name_where_it_lies(database: list[str], tmp_path: Path) -> None:
+    content = Path(database[0]).read_bytes()
+    [one] = _file_set.set_aside([database[0]])["kept"]
+    assert not os.path.exists(database[0]) and os.path.dirname(one["path"]) == str(tmp_path)
+    assert Path(one["path"]).read_bytes() == content
+    assert one["sha256"] == hashlib.sha256(content).hexdigest() and one["bytes"] == len(content) and one["new"]
+
+
+def test_a_folder_is_set_aside_whole(tmp_path: Path) -> None:
+    (tmp_path / "lmdb").mkdir()
+    (tmp_path / "lmdb/data.mdb").write_bytes(b"x" * 100)
+    [one] = _file_set.set_aside([str(tmp_path / "lmdb")])["kept"]
+    assert not (tmp_path / "lmdb").exists() and (Path(one["path"]) / "data.mdb").stat().st_size == 100
+    assert one["sha256"] is None and one["bytes"] == 100
+
+
+def test_set_aside_once_is_enough(database: list[str]) -> None:
+    first = _file_set.set_aside([database[0]])
+    again = _file_set.set_aside([database[0]])
+    assert first["changed"] and not again["changed"] and again["kept"][0]["path"] == first["kept"][0]["path"]
+
+
+def test_a_plan_sets_nothing_aside(database: list[str]) -> None:
+    assert _file_set.set_aside([database[0]], dry=True)["changed"] and os.path.exists(database[0])
+
+
+def test_what_was_never_there_or_is_a_link_is_not_set_aside(database: list[str], tmp_path: Path) -> None:
+    with pytest.raises(NotKept, match="is not there"):
+        _file_set.set_aside([str(tmp_path / "nothing")])
+    (tmp_path / "link").symlink_to(database[0])
+    with pytest.raises(NotKept, match="neither a file nor a folder"):
+        _file_set.set_aside([str(tmp_path / "link")])
+
+
+def test_killed_at_any_effect_it_is_there_under_one_of_its_names(tmp_path: Path) -> None:
+    def prepare(folder: Path) -> None:
+        (folder / "a.login").write_text("rpc:password")
+
+    def act(folder: Path) -> dict[str, Any]:
+        return _file_set.set_aside([str(folder / "a.login")])
+
+    def converged(folder: Path, _result: dict[str, Any]) -> None:
+        assert not (folder / "a.login").exists()
+        assert [one.read_text() for one in folder.iterdir()] == ["rpc:password"]
+
+    assert killed_at_each_effect(tmp_path, prepare, act, converged) >= 2
