@@ -60,6 +60,7 @@ class Job:
     rpc: _monero_wallet.Wallet | None
     wallet: str = ""
     signer: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class _Role:
 
     def __init__(self, order: Order, job: Job, room: Room) -> None:
         self._order, self._job, self._room = order, job, room
-        self._notes: list[str] = []
+        self._notes = list(job.notes)
         self._earlier = [one for one in _backup_shelf.archives(order.folder) if one.role == job.role]
 
     def backup(self, dry: bool) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import check_url
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_rpc import Login
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import Wallet, read_login
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import NoLogin, Wallet, read_login
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_backup import Job
 
 ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
@@ -48,11 +48,16 @@ def _job(one: dict[str, Any], port: int, context: ssl.SSLContext, alive: list[_e
                 "set `url` in marketplace_wallets."
             )
         url = f"http://{there[0].address}:{port}" if there else ""
-    rpc = Wallet(role, url, _login(one), context) if url else None
-    return Job(role, str(one["directory"]), rpc, str(one.get("wallet") or ""), str(one.get("signer") or ""))
+    login, notes = _login(one) if url else (None, ())
+    rpc = Wallet(role, url, login, context) if url else None
+    return Job(role, str(one["directory"]), rpc, str(one.get("wallet") or ""), str(one.get("signer") or ""), notes)
 
 
-def _login(one: dict[str, Any]) -> Login | None:
+def _login(one: dict[str, Any]) -> tuple[Login | None, tuple[str, ...]]:
+    """Without its login a wallet cannot be stored; what lies on the disk is backed up all the same."""
     if one.get("user"):
-        return Login(str(one["user"]), str(one.get("password") or ""))
-    return read_login(str(one["login_file"])) if one.get("login_file") else None
+        return Login(str(one["user"]), str(one.get("password") or "")), ()
+    try:
+        return (read_login(str(one["login_file"])), ()) if one.get("login_file") else (None, ())
+    except NoLogin as problem:
+        return None, (str(problem),)

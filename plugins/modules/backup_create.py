@@ -245,7 +245,6 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg i
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting, renew
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import NoLogin
 
 WALLET = {
     "role": {"type": "str", "required": True},
@@ -314,7 +313,7 @@ def main() -> None:
         else:
             with acting(options["lease_dir"], options["token"] or None, "backup_create"):
                 found = _wallet_backup.backed_up(order, jobs)
-    except (NoLogin, BadUrl, IncidentError) as problem:
+    except (BadUrl, IncidentError) as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:
         module.fail_json(msg=sentence_for(problem))

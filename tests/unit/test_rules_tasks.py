@@ -102,6 +102,7 @@ def test_the_repairs_that_exist_are_seen_as_acting():
     }
     assert acting == {
         "backup/main",
+        "backup/timer",
         "backup/wallets",
         "docker_health/main",
         "docker_health/repair",
