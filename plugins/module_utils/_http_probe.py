@@ -74,23 +74,39 @@ def get(
     """Ask once. A redirect is an answer like any other; a server that drips bytes does not outlast the timeout."""
     began = time.monotonic()
     now = time.time()
+    # Made only where it is needed: it reads all authorities of the system.
+    context = tls_context(validate_certs) if url.startswith("https:") else None
     try:
-        status, body = _ask(url, began + timeout, validate_certs, host_header, limit)
+        status, raw = fetch(url, timeout, context, host_header=host_header, limit=limit)
     except (OSError, http.client.HTTPException) as silence:
         error, detail = _classify(silence)
         return Answer(url, None, round(time.monotonic() - began, 3), error, detail, "", now)
-    return Answer(url, status, round(time.monotonic() - began, 3), None, None, body, now)
+    return Answer(url, status, round(time.monotonic() - began, 3), None, None, raw.decode("utf-8", "replace"), now)
 
 
-def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | None, limit: int) -> tuple[int, str]:
+def tls_context(validate_certs: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def fetch(
+    url: str,
+    timeout: float,
+    context: ssl.SSLContext | None = None,
+    *,
+    form: str | None = None,
+    host_header: str | None = None,
+    limit: int = BODY_LIMIT,
+) -> tuple[int, bytes]:
+    """Status and the first bytes of the body, up to the limit; with a form it is posted. Raises OSError or HTTPException."""
+    deadline = time.monotonic() + timeout
     parts = urlsplit(url)
     host = parts.hostname or ""
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        context = ssl.create_default_context()
-        if not validate_certs:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
         connection = http.client.HTTPSConnection(host, parts.port, timeout=_left(deadline), context=context)
     else:
         connection = http.client.HTTPConnection(host, parts.port, timeout=_left(deadline))
@@ -98,13 +114,18 @@ def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | Non
     headers = {"User-Agent": "monero_marketplace.incident", "Accept": "application/json, */*", "Connection": "close"}
     if host_header:
         headers["Host"] = host_header
-    cut: threading.Timer | None = None
+    if form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    # A timeout of the socket begins anew with each byte, those of a handshake too; this one does not.
+    # The connection forgets its socket when the answer says that it ends with it.
+    plugs: list[socket.socket] = []
+    cut = threading.Timer(_left(deadline), lambda: _cut([*plugs, connection.sock]))
+    cut.daemon = True
+    cut.start()
     try:
-        connection.request("GET", target, headers=headers)
-        # A timeout of the socket begins anew with each byte; this one does not.
-        cut = threading.Timer(_left(deadline), _cut, (connection.sock,))
-        cut.daemon = True
-        cut.start()
+        connection.connect()
+        plugs.append(connection.sock)
+        connection.request("GET" if form is None else "POST", target, body=form, headers=headers)
         with connection.getresponse() as reply:
             body = bytearray()
             while len(body) < limit and not reply.isclosed():
@@ -113,19 +134,20 @@ def _ask(url: str, deadline: float, validate_certs: bool, host_header: str | Non
                     break
                 body += chunk
             _left(deadline)  # what was cut off is no answer
-            return reply.status, bytes(body).decode("utf-8", "replace")
+            return reply.status, bytes(body)
     except (OSError, http.client.HTTPException):
         _left(deadline)
         raise
     finally:
-        if cut is not None:
-            cut.cancel()
+        cut.cancel()
         connection.close()
 
 
-def _cut(plug: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it ended by itself in this very moment
-        plug.shutdown(socket.SHUT_RDWR)
+def _cut(plugs: list[Any]) -> None:
+    for plug in plugs:
+        with contextlib.suppress(OSError):  # it ended by itself in this very moment
+            if plug is not None:
+                plug.shutdown(socket.SHUT_RDWR)
 
 
 def _left(deadline: float) -> float:

@@ -136,6 +136,7 @@ class Rpc:
             self._connection = http.client.HTTPConnection(host, port)
         # A second connection would not know the nonce: a lost one is an answer, and is not opened anew behind our back.
         self._connection.auto_open = 0
+        self._plug: socket.socket | None = None
         self._login = login
         self._digest: Digest | None = None
 
@@ -184,6 +185,7 @@ class Rpc:
         if self._connection.sock is None:
             self._connection.timeout = _left(deadline)
             self._connection.connect()
+            self._plug = self._connection.sock
             self._digest = None
         status, headers, body = self._post(question, deadline)
         if status == 401:
@@ -229,10 +231,11 @@ class Rpc:
         return answer
 
     def _cut(self) -> None:
-        plug = self._connection.sock
-        with contextlib.suppress(OSError):  # it ended by itself in this very moment
-            if plug is not None:
-                plug.shutdown(socket.SHUT_RDWR)
+        # The connection forgets its socket when the answer says that it ends with it.
+        for plug in (self._plug, self._connection.sock):
+            with contextlib.suppress(OSError):  # it ended by itself in this very moment
+                if plug is not None:
+                    plug.shutdown(socket.SHUT_RDWR)
 
 
 def _left(deadline: float) -> float:

@@ -7,17 +7,21 @@
 
 from __future__ import annotations
 
-import json
+import http.client
 import math
-import time
-import urllib.error
-import urllib.request
+import socket
+import ssl
+import threading
 from typing import Any
 from urllib.parse import urlencode
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _http_probe, _safe_json
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 
 REPLY_LIMIT = 4 * 1024 * 1024
+EXPLAINED = "Prometheus says "
+# Answers are taken apart one after the other: what a hostile one costs in memory it costs once.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class NoUsableAnswer(ValueError):
@@ -39,17 +43,17 @@ def number(text: Any) -> float | str:
     return value
 
 
-def parse(reply: bytes | str) -> dict[str, list[dict[str, Any]]]:
+def parse(reply: bytes) -> dict[str, list[dict[str, Any]]]:
     """samples of an instant query, series of a range query (or of an instant query over a range: raw samples)."""
     try:
-        found = json.loads(reply)
-    except ValueError:
-        raise NoUsableAnswer("it is not JSON") from None
+        found = _safe_json.loads(reply)
+    except ValueError as wrong:
+        raise NoUsableAnswer(str(wrong)) from None
     if not isinstance(found, dict) or found.get("status") not in ("success", "error"):
         raise NoUsableAnswer("it lacks a status")
     if found["status"] == "error":
         raise NoUsableAnswer(
-            f"{clean_line(str(found.get('errorType', 'error')), 40)}: {clean_line(str(found.get('error', '')), 200)}"
+            f"{EXPLAINED}{clean_line(str(found.get('errorType', 'error')), 40)}: {clean_line(str(found.get('error', '')), 200)}"
         )
     data = found.get("data")
     if not isinstance(data, dict) or "resultType" not in data:
@@ -93,57 +97,73 @@ def _series(one: Any) -> dict[str, Any]:
     return {"labels": labels, "points": [list(_point(pair)) for pair in one["values"]]}
 
 
-def ask(url: str, query: dict[str, Any], timeout: float, context: Any = None) -> dict[str, Any]:
+def ask(url: str, query: dict[str, Any], timeout: float, context: ssl.SSLContext | None = None) -> dict[str, Any]:
     """One query. The answer has a problem instead of samples where there is none to trust."""
     kind = "query" if query.get("start") is None else "query_range"
     wanted = {"query": query["query"], "timeout": f"{timeout:g}s"}
     if kind == "query_range":
         wanted.update(start=query["start"], end=query["end"], step=query["step"])
-    answered = True
-    found: dict[str, Any] = {"samples": [], "series": []}
-    problem: str | None = None
-    request = urllib.request.Request(f"{url.rstrip('/')}/api/v1/{kind}", data=urlencode(wanted).encode())
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    found: dict[str, Any] = {"samples": [], "series": [], "answered": True, "problem": None}
     try:
-        with opener.open(request, timeout=timeout) as reply:
-            found.update(parse(_read(reply, timeout)))
-    except urllib.error.HTTPError as refusal:
-        # Prometheus explains a bad query with status 400 and JSON; a proxy in between answers something else.
-        with refusal:
-            problem = _refusal(refusal, timeout)
-    except NoUsableAnswer as wrong:
-        problem = f"the answer is not usable: {wrong}"
-    except OSError as silence:
-        answered = False
-        reason = getattr(silence, "reason", silence)
-        problem = clean_line(
-            "no answer in time" if isinstance(reason, TimeoutError) or "timed out" in str(reason) else str(reason), 200
+        status, body = _http_probe.fetch(
+            f"{url.rstrip('/')}/api/v1/{kind}",
+            timeout,
+            context,
+            form=urlencode(wanted),
+            limit=REPLY_LIMIT + 1,
         )
-    except ValueError as wrong:
-        answered, problem = False, clean_line(str(wrong), 200)
-    return {**found, "answered": answered, "problem": problem}
-
-
-def _read(reply: Any, timeout: float) -> bytes:
-    deadline = time.monotonic() + timeout
-    body = bytearray()
-    while True:
-        chunk = reply.read1(65536)
-        if not chunk:
-            return bytes(body)
-        body += chunk
-        if len(body) > REPLY_LIMIT:
-            raise NoUsableAnswer(f"it is longer than {REPLY_LIMIT // 1024 // 1024} MiB: make the query select less")
-        if time.monotonic() > deadline:
-            raise NoUsableAnswer("it did not end in time")
-
-
-def _refusal(refusal: urllib.error.HTTPError, timeout: float) -> str:
+    except (OSError, http.client.HTTPException) as silence:
+        return {**found, "answered": False, "problem": _silence(silence)}
     try:
-        parse(_read(refusal, timeout))
+        with _ONE_AT_A_TIME:
+            # Prometheus explains a bad query with status 400 and JSON; a proxy in between answers something else.
+            return {**found, **(_told(body) if status == 200 else {"problem": _refusal(status, body)})}
     except NoUsableAnswer as wrong:
-        if "not JSON" not in str(wrong):
-            return f"status {refusal.code}, {wrong}"
-    except OSError as silence:
-        return f"status {refusal.code}, {clean_line(str(silence), 100)}"
-    return f"status {refusal.code}, and no word of Prometheus with it"
+        return {**found, "problem": f"the answer is not usable: {wrong}"}
+
+
+def _told(body: bytes) -> dict[str, Any]:
+    if len(body) > REPLY_LIMIT:
+        raise NoUsableAnswer(f"it is longer than {REPLY_LIMIT // 1024 // 1024} MiB: make the query select less")
+    return dict(parse(body))
+
+
+def _silence(silence: OSError | http.client.HTTPException) -> str:
+    if isinstance(silence, socket.timeout) or "timed out" in str(silence):
+        return "no answer in time"
+    if isinstance(silence, ssl.SSLCertVerificationError):
+        return clean_line(f"its certificate is not valid: {silence.verify_message}", 200)
+    return clean_line(str(silence) or type(silence).__name__, 200)
+
+
+def _refusal(status: int, body: bytes) -> str:
+    if 300 <= status < 400:
+        return f"status {status}: it sends elsewhere, where nobody is asked; name the address itself"
+    try:
+        _told(body)
+    except NoUsableAnswer as wrong:
+        if str(wrong).startswith(EXPLAINED):
+            return f"status {status}, {str(wrong)[len(EXPLAINED) :]}"
+    return f"status {status}, and no word of Prometheus with it"
+
+
+def alerts(told: list[dict[str, Any]], since: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The series ALERTS, each with the time from ALERTS_FOR_STATE since which what it is about has held; the gravest first."""
+    begun = {_identity(one["labels"]): one["value"] for one in since}
+    found = []
+    for one in told:
+        labels, at = one["labels"], begun.get(_identity(one["labels"]))
+        found.append(
+            {
+                "name": labels.get("alertname", "unknown"),
+                "state": labels.get("alertstate", "unknown"),
+                "severity": labels.get("severity", ""),
+                "since": at if isinstance(at, float) else None,
+                "labels": dict(_identity(labels)),
+            }
+        )
+    return sorted(found, key=lambda one: (one["state"] != "firing", one["severity"] or "P9", one["name"]))
+
+
+def _identity(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in labels.items() if name not in ("alertstate", "__name__")))

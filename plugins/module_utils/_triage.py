@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _prometheus
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import ABOUT_DATA
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_money import out_of_reach, trouble
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import Signs
@@ -68,22 +69,13 @@ def alerts(prometheus: Mapping[str, Any] | None) -> list[dict[str, Any]] | None:
     told, since = results.get("alerts"), results.get("alerts_since") or {}
     if not told or told.get("problem"):
         return None
-    begun = {_identity(one["labels"]): one["value"] for one in since.get("samples") or []}
-    found = [
+    return [
         {
-            "name": one["labels"].get("alertname", "unknown"),
-            "severity": one["labels"].get("severity", ""),
-            "state": one["labels"].get("alertstate", "unknown"),
-            "since": begun.get(_identity(one["labels"])),
+            **{key: one[key] for key in ("name", "severity", "state", "since")},
             "about": next((one["labels"][key] for key in ("wallet", "mountpoint", "instance") if one["labels"].get(key)), ""),
         }
-        for one in told["samples"]
+        for one in _prometheus.alerts(told["samples"], since.get("samples") or [])
     ]
-    return sorted(found, key=lambda one: (one["state"] != "firing", one["severity"] or "P9", one["name"]))
-
-
-def _identity(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, value) for name, value in labels.items() if name not in ("alertstate", "__name__")))
 
 
 def value(prometheus: Mapping[str, Any] | None, name: str) -> float | None:

@@ -279,12 +279,10 @@ monero:
           elements: str
 """
 
-import ssl
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _compose_engine, _monero_info
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl, check_url
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl, check_url, tls_context
 
 DAEMON = {
     "service": {"type": "str", "default": ""},
@@ -322,13 +320,12 @@ def main() -> None:
     options = module.params
     if options["timeout"] <= 0:
         module.fail_json(msg=f"'timeout' is {options['timeout']}: it needs a number above 0.")
-    context = ssl.create_default_context()
-    if not options["validate_certs"]:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     daemon = options["daemon"] or {"service": "", "url": "", "port": 18081}
+    asked = [daemon, *options["wallets"]]
+    secure = any(one["url"].startswith("https:") for one in asked)
+    context = tls_context(options["validate_certs"]) if secure else None
     try:
-        for one in [daemon, *options["wallets"]]:
+        for one in asked:
             if one["url"]:
                 check_url(one["url"])
         found = _monero_info.look(

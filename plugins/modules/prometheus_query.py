@@ -26,10 +26,10 @@ options:
     type: str
     required: true
   queries:
-    description: What to ask.
+    description: What to ask. May be empty with O(alerts).
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name:
         description: The key in RV(results).
@@ -49,6 +49,11 @@ options:
         description: Seconds between two points of a range query.
         type: float
         default: 15.0
+  alerts:
+    description: Whether to ask for the alerts that are pending or firing, too.
+    type: bool
+    default: false
+    version_added: 0.3.0
   timeout:
     description: Seconds for the answer to a query.
     type: float
@@ -71,6 +76,17 @@ EXAMPLES = r"""
       - name: probe
         query: probe_success{job="site"}[30m]
   register: told
+
+- name: Ask which alerts fire, since when, and how the height of the chain went in the last hour
+  monero_marketplace.incident.prometheus_query:
+    url: http://127.0.0.1:9090
+    alerts: true
+    queries:
+      - name: height
+        query: max(monero_daemon_height)
+        start: "{{ now().timestamp() - 3600 }}"
+        step: 60
+  register: told
 """
 
 RETURN = r"""
@@ -86,6 +102,17 @@ clock:
   description: When it was asked by the host's clock, in seconds since 1970.
   returned: success
   type: float
+alerts:
+  description:
+    - The pending and firing alerts, the gravest first, each with C(name), C(state) (V(pending) or V(firing)), C(severity) as its label
+      says, C(labels), and C(since).
+    - C(since) is when what the alert is about began to hold, in seconds since 1970. It was pending from then on, and fires since its
+      rule's C(for) after it. Null where Prometheus does not say.
+    - Null where it was not asked for, or not told; none is an empty list.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.3.0
 results:
   description:
     - For each query C(samples) (each with C(labels), C(value) and C(time)), C(series) (each with C(labels) and C(points), pairs of time and
@@ -95,7 +122,6 @@ results:
   type: dict
 """
 
-import ssl
 import time
 from functools import partial
 
@@ -103,6 +129,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _http_probe, _prometheus
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import ask_all
+
+ALERTS = ("ALERTS", "ALERTS_FOR_STATE")
 
 
 def main() -> None:
@@ -112,7 +140,7 @@ def main() -> None:
             "queries": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
+                "default": [],
                 "options": {
                     "name": {"type": "str", "required": True},
                     "query": {"type": "str", "required": True},
@@ -121,21 +149,23 @@ def main() -> None:
                     "step": {"type": "float", "default": 15.0},
                 },
             },
+            "alerts": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 5.0},
             "validate_certs": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     options = module.params
+    if options["timeout"] <= 0:
+        module.fail_json(msg=f"'timeout' is {options['timeout']}: it needs a number above 0.")
+    if any(query["name"] != query["name"].strip() for query in options["queries"]):
+        module.fail_json(msg="The 'name' of a query has blanks around it: leave them out.")
     try:
         _http_probe.check_url(options["url"])
     except _http_probe.BadUrl as problem:
         module.fail_json(msg=str(problem))
     now = time.time()
-    context = ssl.create_default_context()
-    if not options["validate_certs"]:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    context = _http_probe.tls_context(options["validate_certs"]) if options["url"].startswith("https:") else None
     questions = {
         query["name"]: partial(
             _prometheus.ask,
@@ -148,18 +178,28 @@ def main() -> None:
     }
     if len(questions) != len(options["queries"]):
         module.fail_json(msg="Two queries have the same name, so one answer would replace the other: give each its own 'name'.")
-    answers = ask_all(questions, 2 * options["timeout"] + 1)
+    if not questions and not options["alerts"]:
+        module.fail_json(msg="Nothing is asked: name 'queries', or set 'alerts'.")
+    # No name of a query begins with a blank, as these do.
+    for name in ALERTS if options["alerts"] else ():
+        questions[f" {name}"] = partial(_prometheus.ask, options["url"], {"query": name}, options["timeout"], context)
+    # A resolver knows no time-out; whatever is under way then is left alone.
+    answers = ask_all(questions, options["timeout"] + 1)
     silent = {"samples": [], "series": [], "answered": False, "problem": "no answer in time"}
-    results = {name: answers.get(name, silent) for name in questions}
+    told = {name: answers.get(name, silent) for name in questions}
     first = next(
-        (f"Prometheus at {options['url']}, {name}: {one['problem']}" for name, one in results.items() if one["problem"]), None
+        (f"Prometheus at {options['url']}, {name.strip()}: {one['problem']}" for name, one in told.items() if one["problem"]),
+        None,
     )
+    alerts = [told.pop(f" {name}", silent) for name in ALERTS]
+    answered = any(one["answered"] for one in [*told.values(), *alerts])
     module.exit_json(
         changed=False,
-        answered=any(one["answered"] for one in results.values()),
+        answered=answered,
         problem=first,
         clock=now,
-        results={name: {key: one[key] for key in ("samples", "series", "problem")} for name, one in results.items()},
+        alerts=None if alerts[0]["problem"] else _prometheus.alerts(alerts[0]["samples"], alerts[1]["samples"]),
+        results={name: {key: one[key] for key in ("samples", "series", "problem")} for name, one in told.items()},
     )
 
 

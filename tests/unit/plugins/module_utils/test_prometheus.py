@@ -110,3 +110,65 @@ def test_a_flood_is_cut_off(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prometheus, "REPLY_LIMIT", 1024 * 1024)
     site.answers = [(200, b" " * 3_000_000)]
     assert "longer than 1 MiB" in query(site)["problem"]
+
+
+def test_a_redirect_is_not_followed(site: Any) -> None:
+    def elsewhere(plug: socket.socket) -> None:
+        plug.sendall(f"HTTP/1.1 302 X\r\nLocation: {site.url}/\r\nContent-Length: 0\r\n\r\n".encode())
+
+    site.answers = [elsewhere]
+    assert "sends elsewhere" in query(site)["problem"]
+    assert len(site.asked) == 1
+
+
+def test_a_drip_ends_when_the_time_does(site: Any) -> None:
+    def drip(plug: socket.socket) -> None:
+        plug.sendall(b"HTTP/1.1 200 X\r\nContent-Length: 1000\r\n\r\n")
+        for _byte in range(30):
+            plug.sendall(b" ")
+            time.sleep(0.1)
+
+    site.answers = [drip]
+    began = time.monotonic()
+    assert query(site)["problem"] == "no answer in time"
+    assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "answer", [b"[" * 10000, b'{"a":' * 10000, b'{"status":"success","data":' + b"[" * 5000 + b"]" * 5000 + b"}"]
+)
+def test_what_is_nested_without_end_is_a_sentence(answer: bytes) -> None:
+    with pytest.raises(prometheus.NoUsableAnswer, match=r"nested too deeply|not JSON|no result"):
+        prometheus.parse(answer)
+
+
+def test_numbers_nobody_can_mean() -> None:
+    for at in ("9" * 1_000_000, "NaN", "1e999"):
+        text = f'{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{}},"value":[{at},"1"]}}]}}}}'
+        with pytest.raises(prometheus.NoUsableAnswer, match="pair of time and value"):
+            prometheus.parse(text.encode())
+    with pytest.raises(prometheus.NoUsableAnswer, match="more than 250000 parts"):
+        prometheus.parse(b"[" + b"[]," * 300_000 + b"1]")
+
+
+def sample(value: Any, **labels: str) -> dict[str, Any]:
+    return {"labels": labels, "value": value, "time": 9.0}
+
+
+def test_alerts_with_their_beginning() -> None:
+    told = [
+        sample(1.0, __name__="ALERTS", alertname="Behind", alertstate="pending", severity="P2", wallet="buyer"),
+        sample(1.0, __name__="ALERTS", alertname="Down", alertstate="firing", severity="P1"),
+        sample(1.0, __name__="ALERTS", alertname="Behind", alertstate="firing", severity="P2", wallet="vendor"),
+    ]
+    since = [
+        sample(100.0, __name__="ALERTS_FOR_STATE", alertname="Behind", severity="P2", wallet="buyer"),
+        sample("NaN", __name__="ALERTS_FOR_STATE", alertname="Down", severity="P1"),
+    ]
+    assert [(one["name"], one["state"], one["since"]) for one in prometheus.alerts(told, since)] == [
+        ("Down", "firing", None),
+        ("Behind", "firing", None),
+        ("Behind", "pending", 100.0),
+    ]
+    assert prometheus.alerts(told, since)[2]["labels"] == {"alertname": "Behind", "severity": "P2", "wallet": "buyer"}
+    assert prometheus.alerts([], since) == []
