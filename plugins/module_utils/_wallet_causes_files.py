@@ -32,19 +32,24 @@ def to_open(view: WalletView, wallet: Wallet) -> str:
     return ""
 
 
-def could_not_open(view: WalletView, wallet: Wallet) -> bool:
-    """Whether a wallet that should be open cannot be, for a reason that its files may tell."""
+def is_doubtful(view: WalletView, wallet: Wallet) -> bool:
+    """Whether a wallet that should be open is not, for a reason that its files may tell.
+
+    One whose RPC was started in this run has not been told to open it yet.
+    """
+    name = wallet["service"]
     if not to_open(view, wallet):
         return False
     if falls(view, wallet):
         return True
-    tried = view.tried(wallet["service"], "open", "switch", "restore")
-    return tried and wallet["state"] in ("no_wallet_open", "wrong_wallet")
+    if view.tried(name, "open", "switch", "restore"):
+        return wallet["state"] in ("no_wallet_open", "wrong_wallet")
+    return wallet["state"] == "no_wallet_open" and not view.tried(name, "start", "restart", "set_login_aside")
 
 
 def damaged(view: WalletView, wallet: Wallet) -> Finding | None:
     files = view.told.files.get(wallet["role"]) or {}
-    if not could_not_open(view, wallet) or files.get("state") not in DAMAGED:
+    if not is_doubtful(view, wallet) or files.get("state") not in DAMAGED:
         return None
     name, role, which = wallet["service"], wallet["role"], to_open(view, wallet)
     found = Finding(name, f"the {role}'s wallet {which}: {_WORDS[files['state']]}", _shown(files), log=log_of(wallet))
@@ -82,11 +87,13 @@ def _sentence(plan: Mapping[str, Any]) -> str:
 
 def refuses_to_open(view: WalletView, wallet: Wallet) -> Finding | None:
     """It was told to open, its files are not damaged, or nobody could look at them."""
-    if not could_not_open(view, wallet) or falls(view, wallet):
+    if not is_doubtful(view, wallet) or falls(view, wallet):
         return None
     name, role, which = wallet["service"], wallet["role"], to_open(view, wallet)
     files = view.told.files.get(role) or {}
     state = str(files.get("state") or "unknown")
+    if state != "wrong_password" and not view.tried(name, "open", "switch", "restore"):
+        return None
     found = Finding(name, f"{name} does not open {which}", _shown(files) or evidence(wallet), log=log_of(wallet))
     found.escalate = {
         "wrong_password": f"The password of the {role}'s wallet {which} is not the one in marketplace_wallets: correct it there.",

@@ -41,6 +41,12 @@ def falls(view: WalletView, wallet: Wallet) -> bool:
     return status(wallet) in DOWN and view.tried(wallet["service"], "start", "restart")
 
 
+def unfinished(wallet: Wallet) -> list[str]:
+    """What an interrupted store has left: the next one would write over it."""
+    files = wallet.get("files") or {}
+    return [f"{files.get('directory') or ''}/{name}" for name in files.get("leftovers") or []]
+
+
 def signing_risk(view: WalletView) -> str:
     """What is at stake where a wallet died: it is said, and keeps nobody from starting what is dead already."""
     state, words = view.signing()
@@ -127,9 +133,12 @@ def exited(view: WalletView, wallet: Wallet) -> Finding | None:
     reopened = (
         f", then {wallet['wanted_wallet']} is opened" if wallet.get("open") == "always" and wallet.get("wanted_wallet") else ""
     )
-    return Finding(
-        name, sentence, do="start", reason=f"it is not running{reopened}", exit_code=code, risk=signing_risk(view)
-    )  # fmt: skip
+    found = Finding(name, sentence, do="start", reason=f"it is not running{reopened}", exit_code=code, risk=signing_risk(view))
+    left = unfinished(wallet)
+    if left:
+        found.evidence.append(f"{', '.join(left)} is left of a store that did not end")
+        found.reason += "; that file and the one beside it are kept first"
+    return found
 
 
 def keys_locked(_view: WalletView, wallet: Wallet) -> Finding | None:

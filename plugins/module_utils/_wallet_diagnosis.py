@@ -14,7 +14,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagn
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import words
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes import DAEMON_CAUSES, WALLET_CAUSES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_daemon import silences_wallets
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_files import could_not_open
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_files import is_doubtful
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER, SENTENCES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import FREEZE, WalletView
 
@@ -234,7 +234,7 @@ def _notes(view: WalletView) -> list[str]:
 
 def _questions(findings: list[Finding], view: WalletView) -> dict[str, Any]:
     """What has to be known before this plan can be trusted, and was not asked yet."""
-    files = [one["role"] for one in view.wallets if could_not_open(view, one) and one["role"] not in view.told.files]
+    files = [one["role"] for one in view.wallets if is_doubtful(view, one) and one["role"] not in view.told.files]
     restores = [
         one["role"]
         for one in view.wallets

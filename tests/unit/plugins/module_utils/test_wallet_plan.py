@@ -47,6 +47,14 @@ def test_one_that_is_dead_is_started_whatever_was_being_signed_and_that_is_said(
     assert len(plan["risks"]) == 1 and "do not retry a transfer" in plan["risks"][0]
 
 
+def test_both_files_of_a_store_that_did_not_end_are_kept_before_a_start() -> None:
+    found = look("wallet_killed")
+    wallet(found)["files"]["leftovers"] = ["escrow_1.new"]
+    plan = decide(found, full=[])
+    assert doing(plan) == [f"start:{BUYER}"] and "kept first" in plan["steps"][0]["reason"]
+    assert "/data/wallets/buyer/escrow_1.new" in plan["causes"][0]["evidence"][0]
+
+
 def test_one_that_does_not_stay_up_is_not_started_twice() -> None:
     plan = decide(look("wallet_killed"), tried=[f"start:{BUYER}"], files={"buyer": {"state": "sound"}})
     assert causes(plan) == [("wallet-falls", BUYER)] and doing(plan) == []

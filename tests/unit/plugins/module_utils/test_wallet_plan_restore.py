@@ -23,12 +23,29 @@ def refused(state: str, **more: Any) -> dict[str, Any]:
     return decide(look("wallet_closed"), tried=OPENED, files={"buyer": {"state": state, "evidence": ["looked"]}}, **more)
 
 
-def test_files_are_asked_for_only_when_a_wallet_did_not_open() -> None:
-    assert decide(look("wallet_closed"))["ask"]["files"] == []
-    assert decide(look("wallet_closed"), tried=OPENED)["ask"]["files"] == ["buyer"]
+def test_files_are_looked_at_before_a_wallet_is_told_to_open() -> None:
+    assert decide(look("healthy"))["ask"]["files"] == []
+    assert decide(look("wallet_closed"))["ask"]["files"] == ["buyer"]
     assert refused("sound")["ask"]["files"] == []
     assert refused("cache_damaged")["ask"]["restores"] == ["buyer"]
     assert refused("cache_damaged", restores={"buyer": RESCAN})["ask"]["restores"] == []
+
+
+def test_after_a_start_of_ours_only_where_it_did_not_open() -> None:
+    assert decide(look("wallet_closed"), tried=[f"start:{BUYER}"])["ask"]["files"] == []
+    assert doing(decide(look("wallet_closed"), tried=[f"start:{BUYER}"])) == OPENED
+    assert decide(look("wallet_closed"), tried=[f"start:{BUYER}", *OPENED])["ask"]["files"] == ["buyer"]
+
+
+def test_files_of_a_wallet_at_rest_are_nobodys_business() -> None:
+    found = look("wallet_closed")
+    wallet(found)["open"] = "on_demand"
+    assert decide(found)["ask"]["files"] == []
+
+
+@pytest.mark.parametrize(("state", "steps"), [("sound", OPENED), ("unknown", OPENED), ("wrong_password", [])])
+def test_only_what_can_be_opened_is_told_to_open(state: str, steps: list[str]) -> None:
+    assert doing(decide(look("wallet_closed"), files={"buyer": {"state": state}})) == steps
 
 
 def test_files_are_asked_for_where_a_container_does_not_stay_up() -> None:
