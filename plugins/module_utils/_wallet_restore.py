@@ -34,14 +34,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_archive import CACHE, KEYS, Listing
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_files import Files
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_proof import Copy, Place, Seen
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_restore_plan import LOST
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import Change, New, NotRestored, Original
-
-LOST = (
-    "the secret keys of transactions sent (no proof of payment by them)",
-    "labels, notes and the address book",
-    "how far subaddresses were looked ahead",
-    "key images and nonces: signing needs a fresh exchange of multisig info by all signers",
-)
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,8 @@ def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str,
         raise NotRestored(
             "missing", f"{directory} is not there: make it again as the wallet's container mounts it, then run this again."
         )
-    _nobody_has_it_open(files)
+    if not dry:
+        _nobody_has_it_open(files)
     earlier = _wallet_swap.begun(wanted.state_dir, directory, wallet)
     if earlier is not None:
         return _ended(wanted, earlier, dry, tell, resumed=True)

@@ -258,8 +258,12 @@ def test_keys_that_are_well_are_not_overwritten(tmp_path: Path, eyes: None) -> N
 def test_a_wallet_that_somebody_has_open_is_left_alone(tmp_path: Path, eyes: None) -> None:
     site(tmp_path)
     damage(tmp_path / "wallets/buyer/escrow_1")
+    before = everything(tmp_path / "wallets")
     with open(tmp_path / "wallets/buyer/escrow_1.keys", "rb"):
-        assert f"Process {os.getpid()}" in refused(tmp_path, wanted(tmp_path, "cache_parked"), "in_use")
+        assert do(wanted(tmp_path, "cache_parked"), dry=True)["changed"], "a plan is made before it is closed"
+        with pytest.raises(NotRestored, match=f"Process {os.getpid()} has .*escrow_1.keys open") as problem:
+            do(wanted(tmp_path, "cache_parked"))
+    assert problem.value.kind == "in_use" and everything(tmp_path / "wallets") == before
     with open(tmp_path / "wallets/buyer/escrow_2.keys", "rb"):
         assert do(wanted(tmp_path, "cache_parked"))["changed"]
 
