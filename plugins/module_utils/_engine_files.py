@@ -71,6 +71,12 @@ def notes(root: str) -> list[dict[str, Any]]:
     return [note for note in found if note]
 
 
+def name_of(root: str, identity: str) -> str:
+    """What a container is called, also one of no Compose project; empty where the engine has no note of it."""
+    note = _note(os.path.join(root, "containers", identity, "config.v2.json"))
+    return clean_line(str((note or {}).get("Name") or "").lstrip("/"), 100)
+
+
 def _note(path: str) -> dict[str, Any] | None:
     try:
         with open(path, encoding="utf-8") as file:

@@ -18,8 +18,9 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _engine_files
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_processes as processes
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import container_of
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import container_of, engine_root
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_processes import stat_fields
 
@@ -105,7 +106,9 @@ def describe_holder(pid: int, container_id: str | None, names: dict[str, str]) -
     return {
         "pid": pid,
         "command": clean_line(os.path.basename(words[0]) if words and words[0] else "", 60),
-        "container": None if inside is None else names.get(inside, inside[:12]),
+        "container": None
+        if inside is None
+        else names.get(inside) or _engine_files.name_of(engine_root(), inside) or inside[:12],
         "ours": None if container_id is None else inside == container_id,
     }
 

@@ -270,8 +270,17 @@ def _more_login_files(subject: Subject) -> None:
 
 
 def waiting(monero: dict[str, Any]) -> str:
-    """What a person who watches it come back wants to read."""
-    said = [f"{one['role']}: {one['state']}" for one in monero["wallets"] if one["state"] != "ready"]
-    if monero["daemon"]["state"] not in ("synchronized", "unknown"):
-        said.insert(0, f"daemon: {monero['daemon']['state']}")
+    """What a person who watches it come back wants to read: states, and of those that read the chain how far they are."""
+    daemon = monero["daemon"]
+    said = [
+        f"{one['role']}: {one['state']}{_of(one['height'], daemon['height']) if one['state'] == 'syncing_busy' else ''}"
+        for one in monero["wallets"]
+        if one["state"] != "ready"
+    ]
+    if daemon["state"] not in ("synchronized", "unknown"):
+        said.insert(0, f"daemon: {daemon['state']}{_of(daemon['height'], daemon['target_height'])}")
     return "; ".join(said)
+
+
+def _of(height: int | None, goal: int | None) -> str:
+    return f" ({height:,} of {goal:,} blocks)" if height is not None and goal and goal > height else ""

@@ -153,7 +153,6 @@ def keys_locked(_view: WalletView, wallet: Wallet) -> Finding | None:
     return Finding(
         name,
         f"the {role}'s keys are locked by {who}",
-        evidence(wallet),
         escalate=(
             f"{who} has the {role}'s wallet open: two programs on one wallet spoil it, so the lock is not broken. "
             f"See who it is (`{look}`), end it there, then run this playbook again."

@@ -22,6 +22,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
 TOGETHER = ("resume", "start")
 # What wallets that miss their daemon look like.
 FOR_WANT_OF_A_DAEMON = ("daemon-out-of-reach", "wallet-busy", "wallet-silent", "wallet-behind")
+# What these say needs no look at the wallet's files.
+KNOWN_WITHOUT_FILES = ("stale-login", "keys-locked", "wallet-halted")
 # Whoever works on, only later, serves.
 HARMLESS = ("wallet-behind", "unfinished-store")
 
@@ -235,6 +237,8 @@ def _notes(view: WalletView) -> list[str]:
 def _questions(findings: list[Finding], view: WalletView) -> dict[str, Any]:
     """What has to be known before this plan can be trusted, and was not asked yet."""
     files = [one["role"] for one in view.wallets if is_doubtful(view, one) and one["role"] not in view.told.files]
+    known = {found.service for found in findings if found.cause in KNOWN_WITHOUT_FILES}
+    files = [role for role in files if not any(one["role"] == role and one["service"] in known for one in view.wallets)]
     restores = [
         one["role"]
         for one in view.wallets

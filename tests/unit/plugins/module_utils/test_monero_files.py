@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_files
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _engine_files, _monero_files
 
 HOLD = "import fcntl, sys; f = open(sys.argv[2], 'r+'); getattr(fcntl, sys.argv[1])(f, fcntl.LOCK_EX); print('held', flush=True); input()"
 
@@ -91,3 +91,10 @@ def test_lines_of_the_kernel() -> None:
         (2236, (0xFD, 0x1C), 24),
         (-1, (0, 0x146), 5),
     ]
+
+
+def test_a_container_of_no_project_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "containers" / ("b" * 64)).mkdir(parents=True)
+    (tmp_path / "containers" / ("b" * 64) / "config.v2.json").write_text('{"ID": "x", "Name": "/wallet-check"}')
+    assert _engine_files.name_of(str(tmp_path), "b" * 64) == "wallet-check"
+    assert _engine_files.name_of(str(tmp_path), "c" * 64) == ""

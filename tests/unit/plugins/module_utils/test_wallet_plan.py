@@ -230,8 +230,10 @@ def test_only_a_stale_login_file_is_moved_aside() -> None:
     plan = decide(stale_login())
     assert doing(plan) == [f"set_login_aside:{BUYER}"]
     assert plan["steps"][0]["details"] == [{"paths": ["/data/wallets/buyer/monero-wallet-rpc.18082.login"]}]
+    assert plan["ask"]["files"] == []
     found = stale_login()
     wallet(found)["log"] = ["something else"]
+    assert decide(found)["ask"]["files"] == ["buyer"]
     assert doing(decide(found, files={"buyer": {"state": "sound"}})) == []
 
 
