@@ -25,8 +25,8 @@ for top in sys.argv[1:]:
     for folder, _, names in os.walk(top):
         for name in [""] + names:
             path = os.path.join(folder, name)
-            if path.endswith(("/.git/index", ".lock")):
-                continue  # git status refreshes the one, and asking for a lock makes the other
+            if path.endswith(("/.git/index", ".lock", "/scratch/", "/wallet_proof/", "/wallet_proof/lock")):
+                continue  # git status refreshes the first, asking for a lock makes the others, a copy to look at the rest; it is gone again
             state = os.lstat(path)
             digest = ""
             if name and os.path.isfile(path) and not os.path.islink(path):

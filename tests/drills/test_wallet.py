@@ -1,0 +1,135 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""monero_rpc.yml against each fault: --check, a killed run, the repair, an exchange where one is needed, and a real payment."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+
+import pytest
+
+from drills.fixture import DrillLab
+from drills.interruption import Interruption, interrupt
+from drills.ledger import Ledger
+from drills.observe import Snapshot
+from drills.playbook import Run
+from drills.steps import (
+    SERVED,
+    healthy_services_were_left_alone,
+    left_to_a_person,
+    plan_changes_nothing,
+    record_is_whole,
+    second_run_does_nothing,
+    triage_proposes,
+    unconfirmed_run_asks,
+)
+from drills.wallet_faults import FAULTS, WalletFault
+from drills.wallets import (
+    RPC,
+    Wallets,
+    balances,
+    escrow_pays,
+    look_at_wallets,
+    payouts_are_frozen,
+    payouts_run,
+    shares_are_all_there,
+)
+from lab import escrow
+
+ONCALL = "monero_marketplace.incident.oncall"
+
+
+def as_drills() -> list[object]:
+    return [pytest.param(fault, id=fault.name, marks=pytest.mark.drill(name=fault.drill, pool=fault.pool)) for fault in FAULTS]
+
+
+@pytest.mark.parametrize("fault", as_drills())
+def test_wallet(fault: WalletFault, drill: DrillLab, chance: random.Random, interruptions: list[Interruption]) -> None:
+    ledger = Ledger(drill.lab)
+    funds, shares = balances(drill.lab), look_at_wallets(drill.lab)
+    if fault.backup:
+        made = drill.run("backup", callback=ONCALL)
+        assert made.status == 0, made.output
+    healthy = drill.look()
+    drill.break_(fault.name)
+
+    triage_proposes(fault, drill)
+    plan = plan_changes_nothing(fault, drill)
+    broken = drill.look()
+    arguments: tuple[str, ...] = ()
+    if fault.confirm:
+        fault = replace(fault, confirm=completed(fault.confirm, plan))
+        unconfirmed_run_asks(fault, drill)
+        arguments = ("-e", f"confirm={fault.confirm}")
+
+    interruption, _ = interrupt(drill.lab, drill.controller, chance, fault.drill, fault.playbook, arguments, acts=fault.acts)
+    interruptions.append(interruption)
+    print(interruption)
+    left_open = interruption.open_ended and drill.timeline()[-1]["event"] == "intent"
+
+    final = drill.run(fault.playbook, *arguments, callback=ONCALL)
+    for word in fault.never:
+        assert word not in final.output, f"the summary claims {word!r}:\n{final.output}"
+    if left_open:
+        assert "interrupted" in final.output, f"the run does not say what it goes on from:\n{final.output}"
+    healthy_services_were_left_alone(fault, broken, drill.look())
+    other_wallets_were_left_alone(fault, healthy, drill.look())
+    if fault.exchange:
+        final = only_an_exchange_ends_the_freeze(drill, fault, shares, final)
+    if fault.mends:
+        mended(drill, shares, final)
+    else:
+        left_to_a_person(fault, final)
+    if fault.acts or fault.outcome != "held":
+        record_is_whole(drill)
+    drill.assert_tidy()
+
+    second_run_does_nothing(fault, drill, final)
+
+    if not fault.mends:
+        # What the refusal asks of a person.
+        drill.heal()
+    escrow_pays(drill.lab, funds)
+    shares_are_all_there(shares, look_at_wallets(drill.lab))
+    drill.heal()
+    ledger.assert_nothing_lost()
+
+
+def completed(confirm: str, plan: Run) -> str:
+    """The confirmation in full, as the plan asks for it."""
+    if not confirm.endswith("*"):
+        return confirm
+    found = re.search(rf"confirm=({re.escape(confirm[:-1])}[\w.:-]+)", plan.output)
+    assert found is not None, f"the plan asks for no {confirm}:\n{plan.output}"
+    return found.group(1)
+
+
+def other_wallets_were_left_alone(fault: WalletFault, healthy: Snapshot, after: Snapshot) -> None:
+    """Whatever the engine thinks of their health: a wallet that waits for its daemon is not restarted."""
+    for service in RPC.values():
+        if service not in fault.harms:
+            assert after.containers[service].started == healthy.containers[service].started, f"{service} was restarted"
+
+
+def mended(drill: DrillLab, before: Wallets, run: Run) -> None:
+    assert run.status == 0, run.output
+    assert drill.answers() == SERVED, "exit status 0, but users are not served"
+    assert drill.look().settled, "exit status 0, but not every service is healthy"
+    seen = look_at_wallets(drill.lab)
+    assert seen.open == before.open, f"exit status 0, but not every wallet is open: {seen.open}"
+    payouts_run(seen)
+    shares_are_all_there(before, seen)
+
+
+def only_an_exchange_ends_the_freeze(drill: DrillLab, fault: WalletFault, before: Wallets, run: Run) -> Run:
+    """The wallet is whole, but it cannot sign: payouts stay frozen until the application has exchanged, never the tool."""
+    left_to_a_person(fault, run)
+    assert "exchange" in run.output, f"the summary does not say what is missing:\n{run.output}"
+    seen = look_at_wallets(drill.lab)
+    payouts_are_frozen(seen)
+    shares_are_all_there(before, seen)
+    assert any(one["import_needed"] for one in escrow.funds(drill.lab).values()), "somebody made an exchange"
+    escrow.exchange(drill.lab)
+    return drill.run(fault.playbook, callback=ONCALL)

@@ -1,0 +1,63 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of faults around the wallets: what each asks of monero_rpc.yml and of triage.yml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drills.faults import Fault
+from drills.wallets import RPC
+
+VENDOR = RPC["vendor"]
+
+
+@dataclass(frozen=True)
+class WalletFault(Fault):
+    """What such a fault asks beyond the others. A confirm that ends in * is completed from what the plan says."""
+
+    playbook: str = "monero_rpc"
+    triage: str = "monero_rpc"
+    harms: frozenset[str] = frozenset({VENDOR})
+    # Whether the run changes anything before it leaves the rest to a person.
+    acts: bool = True
+    # Whether the wallet can sign only after the application has made an exchange; payouts are frozen until then.
+    exchange: bool = False
+    # Whether it needs a backup from before.
+    backup: bool = False
+
+    @property
+    def drill(self) -> str:
+        """Its drill's name: all of them begin alike."""
+        return self.name if self.name.startswith("wallet-") else f"wallet-{self.name}"
+
+
+FAULTS = (
+    WalletFault("wallet-killed", pool="main", cause=(VENDOR, "137")),
+    WalletFault("wallet-hung", cause=(VENDOR, "halted by a signal")),
+    WalletFault("wallet-closed", cause=(VENDOR, "no wallet is open")),
+    WalletFault("wallet-wrong", cause=(VENDOR, "escrow_2")),
+    WalletFault("wallet-cache-corrupt", pool="always", cause=(VENDOR, "cache"), exchange=True),
+    WalletFault(
+        "wallet-keys-corrupt",
+        cause=(VENDOR, "keys"),
+        confirm="restore:*",
+        exchange=True,
+        backup=True,
+        never=("cache is damaged",),
+    ),
+    WalletFault("wallet-files-lost", cause=(VENDOR, "missing"), confirm="restore:*", exchange=True, backup=True),
+    WalletFault("wallet-auth", cause=(VENDOR, "refuses the login", "after its start"), confirm=f"restart:{VENDOR}"),
+    WalletFault(
+        "wallet-keys-locked",
+        pool="always",
+        mends=False,
+        acts=False,
+        cause=("keys are locked by pid", "marketplace-wallet-check"),
+        never=("damaged",),
+    ),
+    WalletFault(
+        "wallet-stale-login", mends=False, cause=(VENDOR, "monero-wallet-rpc.18082.login"), restless=frozenset({VENDOR})
+    ),
+    WalletFault("wallet-full-disk", cause=(VENDOR, "escrow_1.new")),
+)
