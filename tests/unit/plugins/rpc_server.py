@@ -1,6 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A wallet RPC or a daemon that says what it is told, by method: a result, an error, or what is called with the connection."""
+"""A wallet RPC or a daemon that says what it is told, by method: a result, an error, or what is called with the parameters.
+
+To any question of another kind it answers well: a healthy service, and a Prometheus without a series.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +42,24 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_what: object) -> None:
         pass
 
+    def do_GET(self) -> None:
+        self._say('{"status": "ok"}')
+
     def do_POST(self) -> None:
-        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        said = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/api/v1/"):
+            self._say('{"status":"success","data":{"resultType":"vector","result":[]}}')
+            return
+        question = json.loads(said)
         self.server.asked.append(question)
         answer = self.server.answers[question["method"]]
         if callable(answer):
             answer = answer(question["params"])
         key = "error" if isinstance(answer, dict) and "code" in answer else "result"
         body = answer if isinstance(answer, str) else json.dumps({"id": "0", "jsonrpc": "2.0", key: answer})
+        self._say(body)
+
+    def _say(self, body: str) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
