@@ -25,6 +25,7 @@ class RpcServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers = answers
         self.asked: list[dict[str, Any]] = []
+        self.paths: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     @property
@@ -51,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
             self._say('{"status":"success","data":{"resultType":"vector","result":[]}}')
             return
         question = json.loads(said)
+        self.server.paths.append(self.path)
         self.server.asked.append(question)
         answer = self.server.answers[question["method"]]
         if callable(answer):
