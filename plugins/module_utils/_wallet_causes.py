@@ -128,7 +128,7 @@ WALLET_CAUSES = (
         means="a wallet RPC was halted by a signal",
         evidence="its state T in /proc",
         answer="SIGCONT, once: it goes on where it stopped, a signing round too",
-        drill="",
+        drill="wallet-hung",
         page=PAGE,
     ),
     Cause(
@@ -137,7 +137,7 @@ WALLET_CAUSES = (
         means="another living process has the wallet's keys locked",
         evidence="the kernel's table of locks, with pid, command and container of the holder",
         answer="left to a person; the lock is never broken",
-        drill="",
+        drill="wallet-keys-locked",
         page=PAGE,
     ),
     Cause(
@@ -146,7 +146,7 @@ WALLET_CAUSES = (
         means="the login file of a run that was killed keeps a wallet RPC from starting (before v0.18.3.4)",
         evidence="the file, and the wallet RPC's own words",
         answer="only that file is moved aside and kept, then the container is started",
-        drill="",
+        drill="wallet-stale-login",
         page=PAGE,
     ),
     Cause(
@@ -156,7 +156,7 @@ WALLET_CAUSES = (
         evidence="copies of its files, opened by a throw-away wallet RPC without network; sha256 of the keys against the pin",
         answer="a damaged cache is kept and read anew from the chain; keys come from the newest good backup with a confirmation; payouts "
         "are frozen first, and stay so until the wallets have exchanged multisig info",
-        drill="",
+        drill="wallet-cache-corrupt",
         page=PAGE,
     ),
     Cause(
@@ -175,7 +175,7 @@ WALLET_CAUSES = (
         evidence="the state of its container and its exit status",
         answer="its log is kept, it is started, and its wallet is opened where the inventory says `open: always`; a signing round that "
         "was open is said as a risk",
-        drill="",
+        drill="wallet-killed",
         page=PAGE,
     ),
     Cause(
@@ -184,7 +184,7 @@ WALLET_CAUSES = (
         means="a wallet RPC wants a login that it was not given, or refuses the one given",
         evidence="its answer 401; when the login file was changed, against the start of the container",
         answer="with a confirmation it is restarted where the file is newer than its start; else left to a person",
-        drill="",
+        drill="wallet-auth",
         page=PAGE,
     ),
     Cause(
@@ -193,7 +193,7 @@ WALLET_CAUSES = (
         means="a wallet could not be stored because its disk is full",
         evidence="a `.new` beside its file, and the disk",
         answer="both files stay, nothing is restarted; playbooks/outage.yml makes room",
-        drill="",
+        drill="wallet-full-disk",
         page=PAGE,
     ),
     Cause(
@@ -230,7 +230,7 @@ WALLET_CAUSES = (
         means="another wallet is open than the inventory wants open always",
         evidence="the name of the open file, or its address",
         answer="closed and the right one opened where no signing round is open, else with a confirmation",
-        drill="",
+        drill="wallet-wrong",
         page=PAGE,
     ),
     Cause(
@@ -248,7 +248,7 @@ WALLET_CAUSES = (
         means="a wallet RPC answers, but the wallet that is to be open is not",
         evidence="its error -13",
         answer="opened where the inventory says `open: always`; else it is no fault at all",
-        drill="",
+        drill="wallet-closed",
         page=PAGE,
     ),
     Cause(

@@ -34,6 +34,8 @@ def test_the_drills_that_the_table_names_exist() -> None:
     known = {f"outage-{name}" for name in re.findall(r'Fault\(\s*"([a-z-]+)"', text)} | set(
         re.findall(r'name="([a-z0-9-]+)"', text)
     )
+    of_wallets = re.findall(r'WalletFault\(\s*"([a-z-]+)"', text)
+    known |= {name if name.startswith("wallet-") else f"wallet-{name}" for name in of_wallets}
     named = {cause.drill for cause in CAUSES if cause.drill}
     assert named <= known
 
