@@ -21,10 +21,15 @@ LARGEST_LOG = "48M"
 FREEZE = "marketplace-payout-freeze.service"
 THAW = f"""
 systemctl disable --quiet --now {FREEZE}
-rm -rf /etc/systemd/system/{FREEZE} /var/lib/marketplace_incident/freezes
+rm -rf /etc/systemd/system/{FREEZE} /etc/systemd/system/nftables.service.d/marketplace-payout-freeze.conf /var/lib/marketplace_incident/freezes
 for family in bridge inet; do nft delete table $family marketplace_freeze 2>/dev/null; done
 systemctl daemon-reload
-docker update --restart unless-stopped $(docker ps --all --quiet --filter label=com.docker.compose.project=marketplace)
+"""
+# One that is just being restarted refuses for a moment.
+POLICIES = """
+for one in $(docker ps --all --quiet --filter label=com.docker.compose.project=marketplace); do
+  [ "$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' $one)" != no ] || docker update --restart unless-stopped $one || exit 1
+done
 """
 
 # One look at what only the host can tell; each line that it prints is something to mend.
@@ -51,6 +56,8 @@ def heal(lab: Lab) -> None:
         lab.run(["sh", "-c", "kill -CONT $(ps -eo pid=,stat= | awk '$2 ~ /^T/ {print $1}')"])
     if "freeze" in found:
         lab.run(["sh", "-c", THAW], check=True)
+        if not wait_until(lambda: lab.run(["sh", "-c", POLICIES]).returncode == 0, 30, every=0.5):
+            raise LabError(f"Docker on {lab.name} does not take restart policies: `script/lab down` and up makes it anew.")
     if "settings" in found:
         copy = f"tar -C {KEPT_DIR} -c {' '.join(project.UNTRACKED)} | tar -C {COMPOSE_DIR} -xp"
         lab.run(["sh", "-c", copy], check=True)

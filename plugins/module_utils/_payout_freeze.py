@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,10 @@ class Wish:
     @property
     def unit(self) -> str:
         return os.path.join(self.unit_dir, cut.UNIT)
+
+    @property
+    def drop_in(self) -> str:
+        return os.path.join(self.unit_dir, cut.DROP_IN)
 
 
 @dataclass
@@ -227,7 +232,13 @@ def _cut(wish: Wish, machine: Machine, freezes: list[dict[str, Any]], write: boo
         rules = cut.rules(_ports(freezes))
     before = machine.tables()
     changed = set(before) != set(cut.FAMILIES) or not machine.enabled()
-    for path, text, mode in ((wish.rules, rules, 0o600), (wish.unit, cut.unit(wish.rules, machine.nft()), 0o644)):
+    nft = machine.nft()
+    files = (
+        (wish.rules, rules, 0o600),
+        (wish.drop_in, cut.drop_in(wish.rules, nft), 0o644),
+        (wish.unit, cut.unit(wish.rules, nft), 0o644),
+    )
+    for path, text, mode in files:
         if _text(path) != text:
             changed = True
             if write:
@@ -240,12 +251,15 @@ def _cut(wish: Wish, machine: Machine, freezes: list[dict[str, Any]], write: boo
 
 
 def _uncut(wish: Wish, machine: Machine, write: bool) -> bool:
-    there = bool(machine.tables()) or any(os.path.lexists(path) for path in (wish.unit, wish.rules))
+    files = (wish.unit, wish.drop_in, wish.rules)
+    there = bool(machine.tables()) or any(os.path.lexists(path) for path in files)
     if there and write:
         machine.disable()
-        for path in (wish.unit, wish.rules):
+        for path in files:
             remove(draft_of(path))
             remove(path)
+        with suppress(OSError):  # others may have theirs there, or it is gone already
+            os.rmdir(os.path.dirname(wish.drop_in))
         machine.forget()
     return there
 
@@ -259,6 +273,7 @@ def _text(path: str) -> str:
 
 
 def _place(path: str, text: str, mode: int) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     draft = draft_of(path)
     remove(draft)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)

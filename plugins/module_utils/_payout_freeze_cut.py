@@ -7,10 +7,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Iterable
 
 TABLE = "marketplace_freeze"
 UNIT = "marketplace-payout-freeze.service"
+# Beside the service that empties the whole rule set whenever it starts, stops or reads its file again.
+DROP_IN = os.path.join("nftables.service.d", "marketplace-payout-freeze.conf")
 FAMILIES = ("bridge", "inet")
 
 
@@ -45,24 +48,31 @@ table inet {TABLE} {{
 
 
 def unit(rules_file: str, nft: str) -> str:
-    """In force before any container is, whoever starts Docker; and again after what empties the whole rule set at its start."""
+    """In force before any container is, whoever starts Docker. It does not stay active, so that each start of Docker loads it anew."""
     return f"""# Written by the module payout_freeze.
 [Unit]
 Description=Payout freeze: cut containers off from the Monero wallets
 DefaultDependencies=no
 RequiresMountsFor={rules_file}
 After=nftables.service
-PartOf=nftables.service
-ReloadPropagatedFrom=nftables.service
 Before=docker.service docker.socket containerd.service shutdown.target
 Conflicts=shutdown.target
 
 [Service]
 Type=oneshot
-RemainAfterExit=yes
 ExecStart={nft} -f {rules_file}
-ExecReload={nft} -f {rules_file}
 
 [Install]
 WantedBy=sysinit.target docker.service docker.socket
+"""
+
+
+def drop_in(rules_file: str, nft: str) -> str:
+    """The cut comes back with whatever that service does; it never fails for it."""
+    again = f"-{nft} -f {rules_file}"
+    return f"""# Written by the module payout_freeze.
+[Service]
+ExecStartPost={again}
+ExecReload={again}
+ExecStopPost={again}
 """

@@ -16,7 +16,8 @@ description:
   - The restart policy V(no) for the containers of frozen services, so that neither Docker nor a reboot starts them.
   - Two nftables tables, C(bridge) and C(inet), both named C(marketplace_freeze), by which no container reaches a wallet, neither on
     their common network nor through a port published on the host. The host itself still does. A systemd unit,
-    C(marketplace-payout-freeze.service), puts them in force before Docker starts.
+    C(marketplace-payout-freeze.service), puts them in force before Docker starts, and a drop-in of C(nftables.service) again whenever
+    that one has emptied the rule set.
   - Whether the server is cut off is tried from inside its own network namespace, and comes back as RV(proof).
   - A server that runs is not stopped. It goes on without wallets.
   - Several freezes may stand at once, each with its name. What one of them wants stays until it is lifted.

@@ -113,7 +113,7 @@ def assert_frozen(wish: Wish, machine: Machine) -> None:
 def assert_thawed(wish: Wish, machine: Machine) -> None:
     assert standing(wish) == [] and machine.policies == POLICIES
     assert not machine.enabled() and not machine.tables()
-    assert not os.path.exists(wish.unit) and not os.path.exists(wish.rules)
+    assert not os.path.exists(wish.rules) and not list(Path(wish.unit_dir).rglob("*"))
 
 
 def test_frozen_and_thawed_nothing_is_left_of_it(tmp_path):
@@ -339,6 +339,11 @@ def test_the_unit_comes_before_docker_and_the_rules_replace_themselves(tmp_path)
     before = next(line for line in text.splitlines() if line.startswith("Before="))
     assert {"docker.service", "docker.socket", "containerd.service"} <= set(before.removeprefix("Before=").split())
     assert "WantedBy=sysinit.target docker.service docker.socket" in text and "ExecStop" not in text
+    assert "RemainAfterExit" not in text, "a start of Docker would not load it again"
+    again = _payout_freeze_cut.drop_in("/x/y.nft", "/usr/sbin/nft").splitlines()
+    assert {line.partition("=")[0] for line in again if "=-/usr/sbin/nft -f /x/y.nft" in line} == {
+        "ExecStartPost", "ExecReload", "ExecStopPost",
+    }  # fmt: skip
     rules = _payout_freeze_cut.rules([2, 1])
     assert rules.index("delete table bridge") < rules.index("table bridge marketplace_freeze {") and "{ 1, 2 }" in rules
     assert _payout_freeze.RULES.endswith(".nft")
