@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from typing import Any, Iterable
 
@@ -24,6 +25,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._payout_freeze_cut import FAMILIES, TABLE, UNIT
 
 SECONDS = 20.0
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,13 @@ class Machine:
 
     def set_policy(self, identity: str, policy: str, maximum: int) -> None:
         value = f"{policy}:{maximum}" if policy == "on-failure" and maximum else policy or "no"
-        _must(
-            run(["docker", "update", "--restart", value, identity], SECONDS), f"docker update --restart={value} {identity[:12]}"
-        )
+        deadline = time.monotonic() + SECONDS
+        answer = run(["docker", "update", "--restart", value, identity], SECONDS)
+        # One that Docker is just starting again has no process for a moment, and is refused.
+        while not answer.ok and time.monotonic() < deadline and b"deleted process" in answer.err:
+            time.sleep(POLL_SECONDS)
+            answer = run(["docker", "update", "--restart", value, identity], SECONDS)
+        _must(answer, f"docker update --restart={value} {identity[:12]}")
 
     def tables(self) -> dict[str, str]:
         """The tables of the cut as the kernel has them now; those it does not have are left out."""

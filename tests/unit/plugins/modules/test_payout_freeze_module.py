@@ -133,3 +133,9 @@ def test_another_runs_lease_is_respected(run, tmp_path):
     assert "has the lease" in run(**SITE)["msg"]
     found = run(**SITE, token=token)
     assert (found["freeze"]["by"], found["freeze"]["run_id"]) == ("alice", "run-7")
+
+
+def test_one_that_is_just_being_restarted_is_told_again(run, engine, tmp_path):
+    again = f'[ -e {tmp_path}/asked ] && exit 0; touch {tmp_path}/asked; echo "cannot update a deleted process: unknown" >&2; exit 1'
+    engine.does("docker_update", again)
+    assert "failed" not in run(**SITE) and len(told(engine, "docker update")) == 2
