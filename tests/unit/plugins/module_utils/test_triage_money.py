@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -115,3 +116,20 @@ def test_that_a_frozen_server_reaches_no_wallet_is_no_alarm(recorded_look: Looks
     assert told(look, prometheus=alarm, monero=recorded_look("monero_healthy"))["playbook"] == "monero_rpc"
     other = told(look, prometheus=firing("DatabaseUnavailable"), binding=binding, monero=recorded_look("monero_healthy"))
     assert other["playbook"] == "database"
+
+
+@pytest.mark.parametrize(("answer", "playbook"), [("wallet_auth", "monero_rpc"), ("daemon_unreachable", "outage")])
+def test_a_wallet_that_comes_up_and_refuses_the_login_does_not_only_come_up(
+    recorded_look: Looks, answer: str, playbook: str
+) -> None:
+    look = recorded_look("healthy")
+    for one in look["services"]:
+        if one["name"] == "monero-wallet-rpc-buyer":
+            started = datetime.fromtimestamp(look["clock"] - 9, UTC)
+            one.update(health="starting", started_at=started.isoformat().replace("+00:00", "Z"))
+    monero = recorded_look("monero_wallet_auth")
+    if answer != "wallet_auth":
+        for one in monero["wallets"]:
+            one["state"] = "daemon_unreachable" if one["state"] == "auth_required" else one["state"]
+    site = {**SITE, "wallet_services": ["monero-wallet-rpc-buyer"]}
+    assert told(look, monero=monero, site=site)["playbook"] == playbook
