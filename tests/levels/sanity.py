@@ -14,7 +14,17 @@ from pathlib import Path
 from levels.check import CACHE, PROJECT, Check
 
 # What is not part of the collection is held by ruff and mypy alone.
-OUTSIDE = (".collections", "inventories/lab", "lab", "molecule", "script", "tests/bench", "tests/drills", "tests/levels")
+OUTSIDE = (
+    ".collections",
+    "inventories/lab",
+    "lab",
+    "molecule",
+    "script",
+    "tests/bench",
+    "tests/drills",
+    "tests/levels",
+    "tests/recorder",
+)
 
 # A module may meet any of these on a host.
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")

@@ -8,6 +8,7 @@ To any question of another kind it answers well: a healthy service, and a Promet
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,8 +70,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answers: dict[str, Any]) -> Iterator[RpcServer]:
+def serving(answers: dict[str, Any], context: ssl.SSLContext | None = None) -> Iterator[RpcServer]:
     server = RpcServer(answers)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.url = server.url.replace("http:", "https:")
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.shutdown()

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -145,3 +147,24 @@ def test_one_sentence(run: Run, more: dict[str, Any], words: str) -> None:
 def test_nothing_named_is_nothing_found(run: Run) -> None:
     found = run()["monero"]
     assert (found["wallets"], found["daemon"]["state"]) == ([], "unknown")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of a proxy for 127.0.0.1, signed by nobody."""
+    made = tmp_path / "proxy.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", made.with_suffix(".key"), "-out", made],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return made
+
+
+def test_behind_a_proxy_with_tls(run: Run, certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    with serving(recorded_rpc("ready"), context) as rpc:
+        unproven = run(wallets=[wallet(rpc.url)])["monero"]["wallets"][0]
+        assert unproven["state"] == "not_responding" and "certificate" in unproven["evidence"][0]
+        assert run(wallets=[wallet(rpc.url)], validate_certs=False)["monero"]["wallets"][0]["state"] == "ready"
