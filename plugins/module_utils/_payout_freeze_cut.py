@@ -29,20 +29,20 @@ def rules(ports: Iterable[int]) -> str:
     anew = "".join(f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in FAMILIES)
     return f"""# Written by the module payout_freeze: containers do not reach the wallets while payouts are frozen.
 {anew}table bridge {TABLE} {{
-	chain prerouting {{
-		type filter hook prerouting priority -310; policy accept;
-		tcp dport {{ {wanted} }} drop
-	}}
+    chain prerouting {{
+        type filter hook prerouting priority -310; policy accept;
+        tcp dport {{ {wanted} }} drop
+    }}
 }}
 table inet {TABLE} {{
-	chain forward {{
-		type filter hook forward priority -10; policy accept;
-		tcp dport {{ {wanted} }} drop
-	}}
-	chain input {{
-		type filter hook input priority -10; policy accept;
-		iifname != "lo" tcp dport {{ {wanted} }} drop
-	}}
+    chain forward {{
+        type filter hook forward priority -10; policy accept;
+        tcp dport {{ {wanted} }} drop
+    }}
+    chain input {{
+        type filter hook input priority -10; policy accept;
+        iifname != "lo" tcp dport {{ {wanted} }} drop
+    }}
 }}
 """
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from contextlib import closing
@@ -139,7 +140,7 @@ def _cell(value: Any, limit: int) -> Any:
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     return clean_line(str(value), limit)

@@ -187,7 +187,7 @@ def _extended(source: Gunzip, kind: bytes, size: int) -> dict[str, str]:
     if kind == b"K":
         return {}
     if kind == b"L":
-        return {"path": _text(raw.split(b"\0")[0])}
+        return {"path": _text(raw.split(b"\0", 1)[0])}
     found = dict(_records(raw))
     if any(name.startswith("GNU.sparse") for name in found) or (kind == b"g" and found.keys() & {"path", "size", "linkpath"}):
         raise Broken("has an extended header of a kind that no backup of wallets has")

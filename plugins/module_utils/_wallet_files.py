@@ -136,12 +136,12 @@ def judged(files: Files, pin: str, seen: Seen | None, others: Mapping[str, Seen 
         "evidence": evidence,
         "address": seen.address if seen else None,
         "multisig": seen.multisig if seen else None,
-        "keys": {
+        "keys_file": {
             "exists": files.keys is not None,
             "sha256": files.keys.sha256 if files.keys else None,
             "pin": pin_of(files, pin),
         },
-        "cache": {
+        "cache_file": {
             "exists": files.cache is not None,
             "sha256": files.cache.sha256 if files.cache else None,
             "loads": seen.cache_loads if seen else None,

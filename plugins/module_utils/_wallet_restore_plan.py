@@ -87,7 +87,10 @@ def _from_backup(
     found.update(
         ladder="keys_from_backup",
         confirm=f"restore:{os.path.basename(archive)}",
-        why=f"{evidence[:1].upper()}{evidence[1:]}. The archive {os.path.basename(archive)}{_old(found['age'])} holds its keys, proven to be the {role}'s {proven}.",
+        why=(
+            f"{evidence[:1].upper()}{evidence[1:]}. The archive {os.path.basename(archive)}{_old(found['age'])} holds its keys, "
+            f"proven to be the {role}'s {proven}."
+        ),
     )
 
 

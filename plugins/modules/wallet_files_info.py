@@ -127,10 +127,10 @@ wallet_files:
     multisig:
       description: For a multisig wallet C(ready) (bool), C(threshold) and C(total) (int); null otherwise.
       type: dict
-    keys:
+    keys_file:
       description: C(exists) (bool), C(sha256) (str) and C(pin), which is V(equal), V(differs) or V(none).
       type: dict
-    cache:
+    cache_file:
       description: C(exists) (bool), C(sha256) (str) and C(loads) (bool), null where it was not tried.
       type: dict
     signer:

@@ -154,7 +154,7 @@ def test_what_the_network_may_have_is_not_paid_twice(funded: Funded, escrows: Es
 
 
 def test_an_escrow_ends_one_way_and_once(funded: Funded, escrows: Escrows) -> None:
-    worker, _, number = funded
+    worker, _wallets, number = funded
     assert escrows.ask(number, "released")
     assert not escrows.ask(number, "refunded")
     work(worker, escrows)
@@ -163,7 +163,7 @@ def test_an_escrow_ends_one_way_and_once(funded: Funded, escrows: Escrows) -> No
 
 
 def test_a_deposit_pays_for_one_escrow(funded: Funded, escrows: Escrows) -> None:
-    worker, _, _ = funded
+    worker, _wallets, _number = funded
     second = escrows.register("escrow_2", 20)
     work(worker, escrows)
     row = escrows.read(second)

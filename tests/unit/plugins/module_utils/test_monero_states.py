@@ -24,7 +24,8 @@ THEIRS = {"pid": 8, "command": "monero-wallet-cli", "container": None, "ours": F
 KEYS = {"exists": True, "size": 1, "sha256": "ab" * 32, "mtime": 0.0}
 
 
-def files(opened: str | None = "escrow_1", lock: dict[str, Any] | None = OURS, **more: Any) -> dict[str, Any]:
+def files(opened: str | None = "escrow_1", lock: Any = "ours", **more: Any) -> dict[str, Any]:
+    lock = OURS if lock == "ours" else lock
     return {
         "wallet": "escrow_1", "open_wallet": opened, "keys": KEYS, "cache": KEYS, "leftovers": [], "login_files": [], "lock": lock, **more,
     }  # fmt: skip

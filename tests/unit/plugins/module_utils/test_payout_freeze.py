@@ -166,7 +166,7 @@ def test_killed_while_freezing_a_rerun_freezes(tmp_path):
         thaw(wish, machine)
         assert_thawed(wish, machine)
 
-    assert killed_at_each_effect(tmp_path, lambda folder: host_in(folder), act, converged) > 25
+    assert killed_at_each_effect(tmp_path, host_in, act, converged) > 25
 
 
 def test_killed_while_thawing_a_rerun_thaws_and_until_then_it_is_frozen(tmp_path):

@@ -40,7 +40,7 @@ def test_a_sound_wallet_of_a_signer_of_its_own(tmp_path: Path, docker: wallets.D
     base = wallets.make(tmp_path / "buyer", "escrow_1", SECRET)
     arbiter = wallets.make(tmp_path / "arbiter", "escrow_1", "a" * 64)
     found = judged(tmp_path, base, others={"arbiter": arbiter})
-    assert (found["state"], found["address"], found["cache"]["loads"]) == ("sound", wallets.ADDRESS, True)
+    assert (found["state"], found["address"], found["cache_file"]["loads"]) == ("sound", wallets.ADDRESS, True)
     assert found["signer"] == {"same_as": None, "differs_from": ["arbiter"]}
     assert not docker.runs
 
