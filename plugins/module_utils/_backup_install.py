@@ -48,12 +48,12 @@ StartLimitIntervalSec=12h
 StartLimitBurst=12
 
 [Service]
-Type=oneshot
+Type=exec
 ExecStart={python} {tree}/{launcher} {settings_dir}/{settings}
 # Somebody acts on this host, or a hold forbids it: again in ten minutes. A failure stays failed, to be seen.
 RestartForceExitStatus={later}
 RestartSec=600
-TimeoutStartSec=2h
+RuntimeMaxSec=2h
 UMask=0077
 NoNewPrivileges=yes
 Nice=10
@@ -178,7 +178,6 @@ def take_away(paths: list[str], where: Where) -> None:
             sync_directory(os.path.dirname(path))
     # Only folders that are empty now; whatever somebody else put there stays.
     deep = PACKAGE.split(".")
-    for depth in range(len(deep), -1, -1):
-        folder = os.path.join(where.tree, *deep[:depth])
+    for folder in (*(os.path.join(where.tree, *deep[:depth]) for depth in range(len(deep), -1, -1)), where.settings):
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)

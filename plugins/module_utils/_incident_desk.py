@@ -86,26 +86,35 @@ def of_host(entries: list[dict[str, Any]], host: str | None) -> list[dict[str, A
 
 
 def unfinished(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The last intent without an outcome: a run that was interrupted, or is still acting."""
-    intent = None
+    """The last intent without an outcome: a run that was interrupted, or is still acting.
+
+    A verb that was done, such as a backup, ends its own intent only: the repair that was interrupted before it still is.
+    """
+    intents: dict[str, dict[str, Any]] = {}
     for entry in entries:
         if entry.get("event") == "intent":
-            intent = entry
+            intents[str(entry.get("playbook"))] = entry
+        elif entry.get("event") == "outcome" and _outcome_of(entry) == "done":
+            intents.pop(str(entry.get("playbook")), None)
         elif entry.get("event") == "outcome":
-            intent = None
-    if intent is None:
+            intents.clear()
+    if not intents:
         return None
+    intent = max(intents.values(), key=entries.index)
     return {"run_id": intent["run_id"], "responder": intent["responder"], "since": intent["time"], "text": intent["text"]}
 
 
 def last_outcome(entries: list[dict[str, Any]]) -> str | None:
     """How the last repair ended; a verb that was done meanwhile, such as a backup, is none."""
     for entry in reversed(entries):
-        if entry.get("event") == "outcome":
-            found = entry["data"].get("outcome") if isinstance(entry.get("data"), dict) else None
-            if found != "done":
-                return str(found) if found is not None else None
+        if entry.get("event") == "outcome" and _outcome_of(entry) != "done":
+            return _outcome_of(entry)
     return None
+
+
+def _outcome_of(entry: dict[str, Any]) -> str | None:
+    found = entry["data"].get("outcome") if isinstance(entry.get("data"), dict) else None
+    return str(found) if found is not None else None
 
 
 def read_both(folder: str, incident: str) -> tuple[dict[str, Any] | None, timeline.Timeline, dict[str, Any] | None]:

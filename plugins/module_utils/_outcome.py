@@ -165,6 +165,8 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "outcome": ended,
         # What is left to a person need not be what customers feel.
         "serving": bool(findings.get("serving")) and proof.get("verdict") in ("proven", "unproven"),
+        # What mends nothing has restored nothing either.
+        "verb": "verb" in findings,
         "zero": ended in ZERO,
         "unreachable": bool(run.get("unreachable")),
         "news": is_news(run, ended),

@@ -154,6 +154,16 @@ def test_an_intent_without_outcome_is_interrupted(desk_dir):
     assert (found["interrupted"], found["last_outcome"]) == (None, "restored")
 
 
+def test_a_verb_that_was_done_says_nothing_of_the_repair_before_it(desk_dir):
+    record(desk_dir, said(event="outcome", text="escalated", data={"outcome": "escalated"}))
+    record(desk_dir, said(event="intent", text="start server"))
+    record(desk_dir, said(event="intent", text="back up", run_id="run-2", playbook="backup"))
+    assert seen(desk_dir)["open_incident"]["interrupted"]["text"] == "back up"
+    record(desk_dir, said(event="outcome", text="done", run_id="run-2", playbook="backup", data={"outcome": "done"}))
+    found = seen(desk_dir)["open_incident"]
+    assert (found["interrupted"]["text"], found["last_outcome"]) == ("start server", "escalated")
+
+
 def test_check_mode_writes_nothing(desk_dir):
     assert record(desk_dir, said(), write=False)["incident"].startswith("INC-")
     assert record(desk_dir, said(open=False), write=False)["incident"].startswith("OPS-")

@@ -17,6 +17,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._summa
     ORDER,
     duration,
     epoch,
+    header,
     labelled,
     summary,
 )
@@ -268,3 +269,10 @@ def test_what_is_wrong_with_a_record_is_said_however_the_run_ended(ended):
     told = {"host": "m", "playbook": "outage", "outcome": ended, "record_notes": ["2 entries wait"]}
     assert "record 2 entries wait" in summary(told)
     assert summary(told, {"incident": "INC-1", "head": "9f3c"}).count("INC-1 · head 9f3c · 2 entries wait") == 1
+
+
+def test_what_mends_nothing_is_not_said_to_have_restored_nothing():
+    run = {"host": "market-1", "playbook": "backup", "acted": True, "failure": {"sentence": "no room"}}
+    part = {"verb": False, "settled": False, "did": ["buyer: 2 wallets"], "escalate": []}
+    assert header(judge({**run, "findings": part})) == "BACKUP market-1 · DONE IN PART"
+    assert header(judge({**run, "findings": {**part, "did": []}})) == "BACKUP market-1 · NOT DONE"
