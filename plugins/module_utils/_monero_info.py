@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _monero_containers,
+    _monero_detached,
     _monero_files,
     _monero_probe,
     _monero_process,
@@ -30,6 +31,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._moner
 # Docker gets the smaller part of the time: its files say the same.
 DOCKER_SHARE = 0.4
 LOG_LINES = 15
+SEARCHED_LINES = 500
 UNANSWERED: dict[str, Any] = {"answer": "late", "detail": "no answer in time", "interface": None, "unanswered": []}
 DAEMON_KEYS = (
     "height", "target_height", "synchronized", "busy_syncing", "last_block_age", "last_block_hash", "peers_out", "peers_in", "version",
@@ -224,6 +226,7 @@ def _wallet(
     state, evidence = _monero_states.wallet(facts, daemon)
     interface = told.get("interface")
     files = subject.files
+    said = _monero_process.log_lines(subject.log_path, SEARCHED_LINES)
     return {
         "role": one["role"],
         "service": subject.service,
@@ -244,7 +247,8 @@ def _wallet(
         if files is None
         else {key: value for key, value in files.items() if key not in ("open_wallet", "locked")},
         "login": {"given": subject.login["given"], "file_changed_at": subject.login["file_changed_at"]},
-        "log": [] if state == "ready" else _monero_process.log_lines(subject.log_path, LOG_LINES),
+        "detached": _monero_detached.last(said),
+        "log": [] if state == "ready" else said[-LOG_LINES:],
         **{key: told[key] for key in ("balance", "unlocked_balance") if key in told},
     }
 

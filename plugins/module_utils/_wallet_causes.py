@@ -68,8 +68,9 @@ DAEMON_CAUSES = (
         "blocks-taken-back",
         _wallet_causes_daemon.taken_back,
         means="the chain ends below what a wallet has seen, or ends in another block than at first: a reorganisation, or an older database",
-        evidence="the heights of daemon and wallets, and the last block's hash",
-        answer="nothing is restarted; the summary says that deposits may be unconfirmed again, and waits for the wallets to follow",
+        evidence="the heights of daemon and wallets, the last block's hash, and how many blocks a wallet's log says it took back within the last hour",
+        answer="nothing is restarted; the summary says that deposits may be unconfirmed again, and waits for the wallets to follow; ten blocks "
+        "or more are left to a person",
         drill="",
         page=PAGE,
     ),

@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import human_seconds
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import clock_time, human_seconds
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import (
+    GRAVE_BLOCKS,
     WalletView,
     evidence,
     is_halted,
@@ -26,6 +29,7 @@ _DAMAGE = re.compile(
     r"|(?:failed|error|unable) .*(?:lmdb|blockchain db|blockchain database|open database)",
     re.IGNORECASE,
 )
+DOUBTFUL = "deposits in the last blocks may be unconfirmed again: count their confirmations anew before anything is paid out"
 _NO_DAMAGE = re.compile(
     r"permission denied|no space left|resource temporarily unavailable|read-only file system|already running", re.I
 )
@@ -159,16 +163,33 @@ def taken_back(view: WalletView) -> Finding | None:
     elif earlier.get("height") == height and block and earlier.get("last_block_hash") not in (None, block):
         sentence = f"the last block of {name} at {height:,} is another one than at first: blocks were taken back"
     else:
-        return None
+        return _deep(view)
     found = Finding(name, f"{sentence} (a reorganisation, or an older chain database)", evidence(view.daemon))
-    found.risk = (
-        "deposits in the last blocks may be unconfirmed again: count their confirmations anew before anything is paid out"
-    )
+    found.risk = DOUBTFUL
     if view.site.patience_over:
         found.escalate = f"{name} and its wallets stay on different chains; nothing is restarted: compare its last block with another node's."
     else:
         found.wait_for = "the wallets to follow the chain"
     return found
+
+
+def _deep(view: WalletView) -> Finding | None:
+    """One that wallets have followed, and that is deeper than Monero's own lock of payments."""
+    deep = view.taken_back(GRAVE_BLOCKS)
+    if deep is None:
+        return None
+    found = Finding(_name(view), taken_back_words(*deep), risk=DOUBTFUL)
+    found.escalate = (
+        "Count the confirmations of every deposit in these blocks anew before anything is paid out; nothing is restarted."
+    )
+    return found
+
+
+def taken_back_words(what: dict[str, Any], roles: list[str]) -> str:
+    return (
+        f"the chain was reorganised at {clock_time(float(what['at']))}: {what['blocks']} blocks from {what['height']:,} on were taken back "
+        f"(seen by {listed(roles)})"
+    )
 
 
 def behind(view: WalletView) -> Finding | None:

@@ -13,10 +13,14 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import words
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes import DAEMON_CAUSES, WALLET_CAUSES
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_daemon import silences_wallets
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_daemon import (
+    DOUBTFUL,
+    silences_wallets,
+    taken_back_words,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_files import is_doubtful
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER, SENTENCES
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import FREEZE, WalletView
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import FREEZE, NOTABLE_BLOCKS, WalletView
 
 # Those that may be told at once; each of the others is one wallet's own matter.
 TOGETHER = ("resume", "start")
@@ -25,7 +29,7 @@ FOR_WANT_OF_A_DAEMON = ("daemon-out-of-reach", "wallet-busy", "wallet-silent", "
 # What these say needs no look at the wallet's files.
 KNOWN_WITHOUT_FILES = ("stale-login", "keys-locked", "wallet-halted")
 # Whoever works on, only later, serves.
-HARMLESS = ("wallet-behind", "unfinished-store")
+HARMLESS = ("wallet-behind", "unfinished-store", "blocks-taken-back")
 
 
 def plan(view: WalletView) -> dict[str, Any]:
@@ -225,6 +229,9 @@ def _thaw_questions(view: WalletView, steps: list[dict[str, Any]]) -> list[dict[
 def _notes(view: WalletView) -> list[str]:
     """What is no fault and still good to know."""
     notes = []
+    shallow = view.taken_back(NOTABLE_BLOCKS)
+    if shallow is not None:
+        notes.append(f"{taken_back_words(*shallow)}; {DOUBTFUL}")
     for one in view.wallets:
         left = (one.get("files") or {}).get("leftovers") or []
         if left and not view.told.full:

@@ -19,6 +19,9 @@ Wallet = Mapping[str, Any]
 FIRST_LOOK = 60.0
 # Monero's wallets look for new blocks every 20 seconds: one that is this far behind is catching up.
 LAG_BLOCKS = 10
+# A reorganisation of one block is everyday; one of as many as Monero locks every payment for is a person's matter.
+NOTABLE_BLOCKS, GRAVE_BLOCKS = 2, 10
+RECENT = 3600.0
 # The freeze that this tool places and lifts; others are somebody else's.
 FREEZE = "payouts"
 
@@ -119,6 +122,18 @@ class WalletView:
             if one.get("service") == service:
                 return dict(one)
         return {}
+
+    def taken_back(self, least: int) -> tuple[dict[str, Any], list[str]] | None:
+        """The deepest reorganisation of the last hour that wallets have followed, and whose wallets."""
+        found = [
+            (one["detached"], str(one["role"]))
+            for one in self.wallets
+            if one.get("detached") and one["detached"]["blocks"] >= least and self.clock - one["detached"]["at"] < RECENT
+        ]
+        if not found:
+            return None
+        deepest = max((each for each, _role in found), key=lambda each: int(each["blocks"]))
+        return dict(deepest), [role for _each, role in found]
 
     def progress(self, one: Mapping[str, Any], goal: int | None) -> str:
         """3,250,512 of 3,306,512 (56,000 blocks to go, 41 a second, about 23 m)."""

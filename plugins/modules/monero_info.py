@@ -273,6 +273,11 @@ monero:
         login:
           description: Whether one was C(given), and when its file was changed, C(file_changed_at), in seconds since 1970.
           type: dict
+        detached:
+          description:
+            - The last time it took blocks back because the chain was reorganised, as far as the end of its log reaches; null otherwise.
+            - C(at) in seconds since 1970, the first C(height), and how many C(blocks) and C(transfers).
+          type: dict
         log:
           description: The last lines of its container, unless it is ready.
           type: list
