@@ -118,6 +118,8 @@ def _escalated(result: Mapping[str, Any]) -> str:
     page = page or (f", page {_text(result['page'])}" if result.get("page") else "")
     if result.get("frozen"):
         return f"NOT RESTORED, payouts frozen{page}"
+    if result.get("verb"):
+        return f"{'DONE IN PART' if _items(result.get('did')) else 'NOT DONE'}{page}"
     if not result.get("serving"):
         return f"NOT RESTORED{page}"
     down = f"{customers_down(result.get('down'))}, " if _items(result.get("did")) else ""
