@@ -3,7 +3,7 @@
 
 # Private to this collection.
 
-"""Blocks that a wallet took back because the chain was reorganised, by its own log: no RPC tells of them once it has followed."""
+"""Blocks that were taken back because the chain was reorganised, by the words of wallets and daemon: no RPC tells of them afterwards."""
 
 from __future__ import annotations
 
@@ -18,15 +18,38 @@ _DETACHED = re.compile(
 )
 
 
+# 2026-11-24 19:05:12.345 I REORGANIZE SUCCESS! on height: 143, new blockchain size: 148
+_REORGANISED = re.compile(
+    r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)?\s.*REORGANIZE SUCCESS! on height: (\d{1,12}), new blockchain size: (\d{1,12})\b"
+)
+
+
+def by_daemon(lines: list[str]) -> dict[str, Any] | None:
+    """The last time it did, as last() of a wallet; it changes over as soon as the other chain is one block longer."""
+    for line in reversed(lines):
+        found = _REORGANISED.match(line)
+        at = _epoch(found[1]) if found else None
+        if found is not None and at is not None:
+            return {"at": at, "height": int(found[2]), "blocks": max(1, int(found[3]) - int(found[2]) - 1)}
+    return None
+
+
+def _epoch(text: str) -> float | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return None
+
+
 def last(lines: list[str]) -> dict[str, Any] | None:
-    """The last time it did: at (seconds since 1970), the first height taken back, and how many blocks and payments."""
+    """The last time it did: at (seconds since 1970), the first height taken back, and how many blocks and transfers.
+
+    An import of multisig info takes back blocks too, from the block of a transfer on: only without any transfer it is the chain's doing.
+    """
     for line in reversed(lines):
         found = _DETACHED.match(line)
-        if found is None:
-            continue
-        try:
-            at = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
-        except ValueError:
+        at = _epoch(found[1]) if found else None
+        if found is None or at is None:
             continue
         return {"at": at, "height": int(found[2]), "transfers": int(found[3]), "blocks": int(found[4])}
     return None

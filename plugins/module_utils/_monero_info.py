@@ -192,6 +192,7 @@ def _daemon(subject: Subject, containers: Found, clock: float) -> dict[str, Any]
     facts = _facts(subject, containers, clock)
     state, evidence = _monero_states.daemon(facts)
     told = subject.told or {}
+    said = _monero_process.log_lines(subject.log_path, SEARCHED_LINES)
     return {
         "service": subject.service or None,
         "url": subject.url or None,
@@ -200,7 +201,8 @@ def _daemon(subject: Subject, containers: Found, clock: float) -> dict[str, Any]
         "state": state,
         "evidence": evidence,
         **{key: told.get(key) for key in DAEMON_KEYS},
-        "log": [] if state == "synchronized" else _monero_process.log_lines(subject.log_path, LOG_LINES),
+        "reorganised": _monero_detached.by_daemon(said),
+        "log": [] if state == "synchronized" else said[-LOG_LINES:],
     }
 
 

@@ -188,7 +188,7 @@ def _deep(view: WalletView) -> Finding | None:
 def taken_back_words(what: dict[str, Any], roles: list[str]) -> str:
     return (
         f"the chain was reorganised at {clock_time(float(what['at']))}: {what['blocks']} blocks from {what['height']:,} on were taken back "
-        f"(seen by {listed(roles)})"
+        f"(told by {listed(roles)})"
     )
 
 

@@ -124,16 +124,17 @@ class WalletView:
         return {}
 
     def taken_back(self, least: int) -> tuple[dict[str, Any], list[str]] | None:
-        """The deepest reorganisation of the last hour that wallets have followed, and whose wallets."""
-        found = [
-            (one["detached"], str(one["role"]))
-            for one in self.wallets
-            if one.get("detached") and one["detached"]["blocks"] >= least and self.clock - one["detached"]["at"] < RECENT
+        """The deepest reorganisation of the last hour, and who tells of it."""
+        # With a transfer in it, it may have been an import of multisig info.
+        told = [
+            (one.get("detached"), str(one["role"])) for one in self.wallets if (one.get("detached") or {}).get("transfers") == 0
         ]
+        told.append((self.daemon.get("reorganised"), str(self.daemon.get("service"))))
+        found = [(what, who) for what, who in told if what and what["blocks"] >= least and self.clock - what["at"] < RECENT]
         if not found:
             return None
-        deepest = max((each for each, _role in found), key=lambda each: int(each["blocks"]))
-        return dict(deepest), [role for _each, role in found]
+        deepest = max((what for what, _who in found), key=lambda what: int(what["blocks"]))
+        return dict(deepest), [who for _what, who in found]
 
     def progress(self, one: Mapping[str, Any], goal: int | None) -> str:
         """3,250,512 of 3,306,512 (56,000 blocks to go, 41 a second, about 23 m)."""

@@ -182,6 +182,7 @@ monero:
         - C(service), C(url), C(container) and C(process) as of a wallet.
         - C(height) and C(target_height) in blocks, the latter 0 when synchronized; C(synchronized), C(busy_syncing), C(offline).
         - C(last_block_age) in seconds, C(last_block_hash), C(peers_out), C(peers_in), C(version), C(network).
+        - C(reorganised), the last reorganisation in the end of its log, with C(at), C(height) and C(blocks); null otherwise.
         - C(log), the last lines of its container unless it is synchronized.
       type: dict
     wallets:
@@ -275,7 +276,8 @@ monero:
           type: dict
         detached:
           description:
-            - The last time it took blocks back because the chain was reorganised, as far as the end of its log reaches; null otherwise.
+            - The last time it took blocks back, as far as the end of its log reaches; null otherwise. Without any C(transfers) because the
+              chain was reorganised, else maybe because multisig info was imported.
             - C(at) in seconds since 1970, the first C(height), and how many C(blocks) and C(transfers).
           type: dict
         log:

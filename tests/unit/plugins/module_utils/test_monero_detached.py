@@ -8,7 +8,7 @@ from typing import Any
 
 from unit.plugins.wallet_plans import asking, causes, decide, doing, look, told, wallet
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_detached import last
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_detached import by_daemon, last
 
 LINE = "2026-11-24 19:05:12.345 W Detached blockchain on height 143, transfers detached 1, blocks detached 4"
 
@@ -16,7 +16,7 @@ LINE = "2026-11-24 19:05:12.345 W Detached blockchain on height 143, transfers d
 def test_the_last_time_counts() -> None:
     earlier = "2026-11-24 18:05:12.345 [RPC0] WARNING wallet.wallet2 x.cpp:9 Detached blockchain on height 90, transfers detached 0, blocks detached 1"
     assert last([earlier, LINE, "something else"]) == {"at": 1795547112.0, "height": 143, "transfers": 1, "blocks": 4}
-    assert last([earlier]) == {"at": 1795543512.0 - 0.0, "height": 90, "transfers": 0, "blocks": 1}
+    assert last([earlier]) == {"at": 1795543512.0, "height": 90, "transfers": 0, "blocks": 1}
 
 
 def test_other_words_are_none() -> None:
@@ -28,9 +28,9 @@ def test_other_words_are_none() -> None:
         assert last([line]) is None
 
 
-def reorganised(blocks: int, ago: float = 60) -> dict[str, Any]:
+def reorganised(blocks: int, ago: float = 60, transfers: int = 0) -> dict[str, Any]:
     found = look("healthy")
-    wallet(found)["detached"] = {"at": found["clock"] - ago, "height": 143, "transfers": 1, "blocks": blocks}
+    wallet(found)["detached"] = {"at": found["clock"] - ago, "height": 143, "transfers": transfers, "blocks": blocks}
     return found
 
 
@@ -38,7 +38,7 @@ def test_a_shallow_one_is_said_and_nothing_else() -> None:
     plan = decide(reorganised(4))
     assert plan["settled"] and doing(plan) == []
     assert (
-        "4 blocks from 143 on were taken back (seen by buyer)" in plan["risks"][0] and "unconfirmed again" in plan["risks"][0]
+        "4 blocks from 143 on were taken back (told by buyer)" in plan["risks"][0] and "unconfirmed again" in plan["risks"][0]
     )
 
 
@@ -51,3 +51,17 @@ def test_a_deep_one_is_a_persons_matter() -> None:
     plan = decide(reorganised(10))
     assert causes(plan) == [("blocks-taken-back", "monerod")] and doing(plan) == asking(plan) == []
     assert "Count the confirmations" in told(plan) and plan["serving"] and not plan["settled"]
+
+
+def test_an_import_of_multisig_info_is_no_reorganisation() -> None:
+    plan = decide(reorganised(12, transfers=2))
+    assert plan["settled"] and plan["risks"] == []
+
+
+def test_the_daemon_s_own_word_counts_whatever_was_in_it() -> None:
+    line = "2026-11-24 19:05:12.345 I REORGANIZE SUCCESS! on height: 143, new blockchain size: 148"
+    assert by_daemon(["x", line, "y"]) == {"at": 1795547112.0, "height": 143, "blocks": 4}
+    assert by_daemon(["x", line.replace("SUCCESS", "FAILURE"), "y"]) is None
+    found = look("healthy")
+    found["daemon"]["reorganised"] = {"at": found["clock"] - 5, "height": 143, "blocks": 4}
+    assert "4 blocks from 143 on were taken back (told by monerod)" in decide(found)["risks"][0]
