@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
 import tarfile
 from dataclasses import replace
@@ -17,7 +18,12 @@ from unit.crash import killed_at_each_effect
 from unit.plugins import throwaway_wallets as wallets
 from unit.plugins.archives import PASSPHRASE, archive, encrypt, member
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_proof, _wallet_swap
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _wallet_archive,
+    _wallet_proof,
+    _wallet_restore,
+    _wallet_swap,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_proof import Copy, Place, Seen
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_restore import Wanted, restore
@@ -320,8 +326,18 @@ def test_other_bad_archives_change_nothing(tmp_path: Path, eyes: None) -> None:
 
 
 @pytest.mark.parametrize("state", ["cache_parked", "keys_from_backup"])
-def test_killed_at_each_effect_nothing_is_lost_and_a_rerun_heals(tmp_path: Path, eyes: None, state: str) -> None:
-    backup(tmp_path / "made")
+def test_killed_at_each_effect_nothing_is_lost_and_a_rerun_heals(
+    tmp_path: Path, eyes: None, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    # Read once: gpg and all processes of this machine are asked in the other tests.
+    unpacked = _wallet_archive.extract(str(backup(tmp_path / "made")), str(tmp_path / "unpacked"), Key(PASSPHRASE), "buyer")
+
+    def extracted(_archive: str, into: str, _key: Key, _role: str) -> _wallet_archive.Listing:
+        shutil.copytree(tmp_path / "unpacked", into)
+        return unpacked
+
+    monkeypatch.setattr(_wallet_archive, "extract", extracted)
+    monkeypatch.setattr(_wallet_restore, "holders", lambda _inodes: [])
     damaged = {"escrow_1": b"\0torn cache", "escrow_1.keys": wallets.keys(BUYER)}
     if state == "keys_from_backup":
         damaged["escrow_1.keys"] = b"\0torn keys"
@@ -351,21 +367,23 @@ def test_killed_at_each_effect_nothing_is_lost_and_a_rerun_heals(tmp_path: Path,
     assert killed_at_each_effect(tmp_path, prepare, lambda folder: do(wanted(folder, state)), converged) > 10
 
 
-def test_what_the_wallet_wrote_after_a_kill_is_not_removed(tmp_path: Path, eyes: None) -> None:
-    """The journal says to drop the damaged cache; in its place there is a new one by now."""
+@pytest.mark.parametrize("done", [True, False])
+def test_what_the_wallet_wrote_after_a_kill_is_not_removed(
+    tmp_path: Path, eyes: None, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    """Killed at the very end, the journal still says to drop the damaged cache; in its place there is a new one by now."""
     site(tmp_path)
     base = tmp_path / "wallets/buyer/escrow_1"
     damage(base)
-    one = wanted(tmp_path, "cache_parked")
-    real = _wallet_swap.forget
-    _wallet_swap.forget = lambda _path: None
-    try:
-        do(one)
-    finally:
-        _wallet_swap.forget = real
+    with monkeypatch.context() as killed:
+        killed.setattr(_wallet_swap, "forget", lambda _path: None)
+        kept = Path(do(wanted(tmp_path, "cache_parked"))["kept"][0]["path"])
+    if not done:
+        (kept.parent / "kept.json").unlink()
     base.write_bytes(wallets.cache(200))
-    result = do(one)
+    result = do(wanted(tmp_path, "cache_parked"))
     assert result["resumed"] and base.read_bytes() == wallets.cache(200)
+    assert os.listdir(tmp_path / "state") == []
 
 
 def test_with_the_throw_away_itself(tmp_path: Path, docker: wallets.Docker) -> None:
