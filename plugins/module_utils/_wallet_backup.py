@@ -119,6 +119,8 @@ def backed_up(order: Order, jobs: list[Job], dry: bool = False) -> list[dict[str
         raise IncidentError(
             "Wallets are backed up encrypted only: set marketplace_backup_passphrase, or marketplace_backup_recipient to a gpg key."
         )
+    if not jobs:
+        raise IncidentError("No role is named whose wallets are to be backed up: set marketplace_wallets.")
     if not dry:
         private_directory(order.folder)
         private_directory(_wallet_pack.work_of(order.folder))

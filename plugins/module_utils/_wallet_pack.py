@@ -96,8 +96,9 @@ def pack(draft: str, manifest: dict[str, Any], role: str, files: list[Print], ke
 
 
 def _fill(inlet: Any, manifest: dict[str, Any], role: str, files: list[Print]) -> None:
+    # A wallet's files are encrypted, also those without a password: packing them would only cost time.
     with (
-        gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=inlet, mtime=0) as packed,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=0, fileobj=inlet, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
     ):
         raw = (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode()

@@ -101,5 +101,22 @@ def test_it_opened_no_incident(host):
     assert [one["event"] for one in lines] == ["intent", "outcome"]
 
 
+def test_the_timer_waits_and_knows_what_there_is(host):
+    assert host.service("marketplace-backup-wallets.timer").is_running
+    assert host.service("marketplace-backup-wallets.timer").is_enabled
+    done(host, "systemctl start --wait marketplace-backup-wallets.service")
+    said = done(host, "journalctl --no-pager --output=cat --unit marketplace-backup-wallets.service --lines=20")
+    # It made it with the same eyes: the same keys at the same height, a few minutes ago.
+    assert {f"{role}: fresh" for role in ROLES} <= {" ".join(line.split()[:2]) for line in said.splitlines()}
+    metrics = done(host, "cat /var/lib/marketplace_incident/marketplace_backup_wallets.prom")
+    for role in ROLES:
+        assert f'marketplace_backup_last_run_success{{kind="wallet",role="{role}"}} 1' in metrics
+
+
+def test_its_passphrase_is_for_root_only(host):
+    found = host.file("/etc/marketplace_backup/backup-wallets.passphrase")
+    assert (found.user, found.mode) == ("root", 0o600) and host.file("/etc/marketplace_backup").mode == 0o700
+
+
 def test_no_agent_of_gpg_stays_behind(host):
     assert "gpg-agent" not in done(host, "ps -eo args | grep --invert-match grep")

@@ -82,6 +82,7 @@ def test_one_role_that_fails_fails_the_module_and_keeps_the_others(run: Run, sit
     ("change", "sentence"),
     [
         ({"passphrase": ""}, "encrypted only"),
+        ({"wallets": []}, "No role is named"),
         ({"wallets": [{"role": "../etc", "service": "x", "directory": "/x"}]}, "cannot be the role"),
         ({"wallets": [{"role": "buyer", "service": "x", "directory": "/x", "url": "http://u:p@x:1"}]}, "carries a login"),
     ],
