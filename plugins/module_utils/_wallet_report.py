@@ -31,6 +31,13 @@ _STATES = {
     "container_down": "not running",
 }
 
+_WORDS = {
+    "started": "started {who}",
+    "restarted": "restarted {who}",
+    "resumed": "let {who} go on",
+    "opened": "opened the wallet of {who}",
+}
+
 
 def report(
     first: dict[str, Any],
@@ -73,12 +80,18 @@ def report(
 def state_line(last: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """buyer ready · arbiter ready · vendor: its cache is damaged; the daemon only where it is not well."""
     told: dict[str, str] = {}
+    following = {one["service"]: one["consequence_of"] for one in last["causes"] if one["consequence_of"]}
     for one in last["causes"]:
+        if one["consequence_of"]:
+            continue
         more = f" ({'; '.join(one['evidence'][:1])})" if one["evidence"] else ""
         told.setdefault(str(one["service"]), one["sentence"] + more)
     lines = []
     for wallet in after["wallets"]:
         sick = told.get(wallet["service"])
+        if wallet["service"] in following:
+            lines.append(f"{wallet['role']} waits for {following[wallet['service']]}")
+            continue
         lines.append(
             f"{wallet['role']}: {sick}" if sick else f"{wallet['role']} {_STATES.get(wallet['state'], wallet['state'])}"
         )
@@ -98,7 +111,7 @@ def _next(last: Mapping[str, Any]) -> list[str]:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """What became of containers, processes and open wallets between two looks, measured and not meant."""
-    found: dict[str, list[str]] = {"started": [], "restarted": [], "let go on": [], "opened the wallet of": []}
+    found: dict[str, list[str]] = {word: [] for word in _WORDS}
     untouched = 0
     earlier = {one["service"]: one for one in [before["daemon"], *before["wallets"]] if one.get("service")}
     for one in [after["daemon"], *after["wallets"]]:
@@ -114,9 +127,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
             "container_down",
         )
         if opened and "role" in one:
-            found["opened the wallet of"].append(one["role"])
+            found["opened"].append(one["role"])
         untouched += not word and not (opened and "role" in one)
-    return {"did": [f"{word} {listed(names)}" for word, names in found.items() if names], "untouched": untouched}
+    return {"did": [_WORDS[word].format(who=listed(names)) for word, names in found.items() if names], "untouched": untouched}
 
 
 def _container_word(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -126,4 +139,4 @@ def _container_word(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if was.get("started_at") != now.get("started_at"):
         return "restarted" if was.get("status") == "running" else "started"
     halted = (old.get("process") or {}).get("state") in ("T", "t")
-    return "let go on" if halted and (new.get("process") or {}).get("state") not in ("T", "t") else ""
+    return "resumed" if halted and (new.get("process") or {}).get("state") not in ("T", "t") else ""

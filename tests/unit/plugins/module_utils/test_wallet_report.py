@@ -40,7 +40,7 @@ def test_what_was_done_is_measured() -> None:
 def test_a_process_that_goes_on_and_one_that_was_restarted() -> None:
     before, after = look("wallet_hung"), look("wallet_hung")
     wallet(after)["process"]["state"] = "S"
-    assert reported(before, after)["did"] == [f"let go on {BUYER}"]
+    assert reported(before, after)["did"] == [f"let {BUYER} go on"]
     wallet(after)["container"]["started_at"] = "2026-11-24T20:00:00Z"
     assert reported(before, after)["did"] == [f"restarted {BUYER}"]
 
@@ -58,6 +58,12 @@ def test_each_wallet_has_its_state_the_sick_ones_last_but_the_daemon() -> None:
         f"buyer: {BUYER} answers, but no wallet is open",
         "daemon synchronized at 146",
     ]
+
+
+def test_wallets_that_miss_their_daemon_only_wait_for_it() -> None:
+    found = reported(look("daemon_down"), look("daemon_down"))
+    assert found["state"][:3] == ["buyer waits for monerod", "vendor waits for monerod", "arbiter waits for monerod"]
+    assert found["state"][3] == "daemon: monerod is not running (exit status 0)"
 
 
 def test_one_at_rest_is_no_cause() -> None:
