@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator
 
@@ -45,6 +45,7 @@ COLLECTION = "0.3.0"
 ATTEMPTS = 5
 # Between two attempts: a wallet that stores needs a moment.
 PAUSE_SECONDS = 1.0
+RENEW_SECONDS = 60.0
 
 
 class NotBackedUp(Exception):
@@ -130,12 +131,33 @@ def backed_up(order: Order, jobs: list[Job], dry: bool = False) -> list[dict[str
     for job in jobs:
         questions.ask(job.role, _role, order, job, room, dry)
     found = []
-    for job in jobs:
-        try:
-            found.append(questions.answer(job.role, 2 * order.seconds + order.store_timeout + 60))
-        except KeyError:
-            found.append(_result(job, problem=f"The backup of {job.role} did not end within {2 * order.seconds:g} s."))
+    with _kept(order.allowed):
+        for job in jobs:
+            try:
+                found.append(questions.answer(job.role, 2 * order.seconds + order.store_timeout + 60))
+            except KeyError:
+                found.append(_result(job, problem=f"The backup of {job.role} did not end within {2 * order.seconds:g} s."))
     return found
+
+
+@contextmanager
+def _kept(allowed: Callable[[], bool]) -> Iterator[None]:
+    """Asked again and again, which renews the lease: an archive may take longer than it lasts."""
+    over = threading.Event()
+
+    def keep() -> None:
+        # Whoever publishes asks once more, and takes a refusal for what it is.
+        with suppress(IncidentError, OSError):
+            while not over.wait(RENEW_SECONDS) and allowed():
+                pass
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join(RENEW_SECONDS)
 
 
 def _result(job: Job, **found: Any) -> dict[str, Any]:
@@ -163,25 +185,33 @@ def _role(order: Order, job: Job, room: Room, dry: bool) -> dict[str, Any]:
     return found
 
 
+def _entries(manifest: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What a manifest says of each wallet, as far as it can be understood."""
+    said = (manifest or {}).get("wallets")
+    return [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+
+
 class _Role:
     """The backup of one role's wallets."""
 
     def __init__(self, order: Order, job: Job, room: Room) -> None:
         self._order, self._job, self._room = order, job, room
         self._notes = list(job.notes)
-        self._earlier = [one for one in _backup_shelf.archives(order.folder) if one.role == job.role]
+        self._newest = next((one for one in _backup_shelf.archives(order.folder) if one.role == job.role), None)
+        self._before = _backup_shelf.manifest_beside(self._newest.path) if self._newest else None
+        self._known = {one.get("name"): one for one in _entries(self._before)}
 
     def backup(self, dry: bool) -> dict[str, Any]:
         wallets = _wallet_source.names(self._job.directory)
         keys = _wallet_source.keys(self._job.directory, wallets)
         self._check_signer(keys)
-        facts = _wallet_source.facts(self._job.rpc, self._order.timeout) if self._job.rpc else {}
-        found = self._fresh(keys, facts.get("height"))
+        glance = _wallet_source.facts(self._job.rpc, self._order.timeout, brief=True) if self._job.rpc else {}
+        found = self._fresh(keys, glance.get("height"))
         if dry:
             coming = [{"name": name, "keys_sha256": digest} for name, digest in keys.items()]
             done = found is not None and _backup_shelf.pointed(self._order.folder, self._job.role) == found["path"]
             return found if found and done else _result(self._job, state="would_be_made", notes=self._notes, wallets=coming)
-        return self._tidied(found or self._made(wallets, facts, self._stored()))
+        return self._tidied(found or self._made(wallets, glance))
 
     def _tidied(self, found: dict[str, Any]) -> dict[str, Any]:
         """The pointer and the retention, also where a killed run has left only these undone."""
@@ -206,14 +236,13 @@ class _Role:
 
     def _fresh(self, keys: dict[str, str], height: int | None) -> dict[str, Any] | None:
         """An archive so young, of the same keys at the same height, that another one would hold nothing new."""
-        newest = self._earlier[0] if self._earlier else None
+        newest, manifest = self._newest, self._before or {}
         if newest is None or not 0 <= time.time() - newest.created < self._order.minimum_age:
             return None
-        manifest = _backup_shelf.manifest_beside(newest.path) or {}
         same = (
             all(manifest.get(name) == said for name, said in self._same().items())
-            and {one.get("name"): one.get("keys_sha256") for one in manifest.get("wallets") or []} == keys
-            and (height is None or height in [one.get("height") for one in manifest["wallets"]])
+            and {name: one.get("keys_sha256") for name, one in self._known.items()} == keys
+            and (height is None or height in [one.get("height") for one in self._known.values()])
             and _backup_shelf.intact(newest.path)
         )
         return self._said("fresh", newest, manifest, _backup_shelf.sha256_beside(newest.path)) if same else None
@@ -235,7 +264,10 @@ class _Role:
             )
         return found
 
-    def _made(self, wallets: list[str], facts: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    def _made(self, wallets: list[str], glance: dict[str, Any]) -> dict[str, Any]:
+        stored, facts = self._stored(), glance
+        if self._job.rpc and glance["height"] is not None:
+            facts = _wallet_source.facts(self._job.rpc, self._order.timeout)
         for _attempt in range(ATTEMPTS - 1):
             try:
                 return self._attempt(wallets, facts, stored)
@@ -281,7 +313,9 @@ class _Role:
             consistent = "stored" if stored["state"] == "stored" and len(opened) == 1 else "unstored"
         else:
             consistent = "stopped" if self._job.rpc is None else "at_rest"
-        known = facts if opened == [name] else self._known(name, keys.sha256)
+        # What only its RPC knows was learnt when it was the open one; that counts as long as its keys are the same.
+        before = self._known.get(name, {})
+        known = facts if opened == [name] else before if before.get("keys_sha256") == keys.sha256 else {}
         told = ("primary_address", "height", "restore_height", "highest_subaddress_index", "multisig")
         return {
             "name": name,
@@ -292,14 +326,6 @@ class _Role:
             "consistent": consistent,
             **{fact: known.get(fact) for fact in told},
         }
-
-    def _known(self, name: str, keys_sha256: str) -> dict[str, Any]:
-        """What an earlier archive has learnt of a wallet with the same keys, when it was the open one."""
-        for earlier in self._earlier[:1]:
-            for one in (_backup_shelf.manifest_beside(earlier.path) or {}).get("wallets") or []:
-                if isinstance(one, dict) and one.get("name") == name and one.get("keys_sha256") == keys_sha256:
-                    return one
-        return {}
 
     def _said(self, state: str, archive: Archive, manifest: dict[str, Any], digest: str | None) -> dict[str, Any]:
         return _result(

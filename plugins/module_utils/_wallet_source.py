@@ -134,8 +134,11 @@ def _number(found: Any) -> int | None:
     return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
 
 
-def facts(wallet: _monero_wallet.Wallet, timeout: float) -> dict[str, Any]:
-    """What the wallet RPC says of itself and of the wallet it has open; None for what it does not say. It is only read."""
+def facts(wallet: _monero_wallet.Wallet, timeout: float, brief: bool = False) -> dict[str, Any]:
+    """What the wallet RPC says of itself and of the wallet it has open; None for what it does not say. It is only read.
+
+    Briefly its version and height alone: what it knows of addresses and transfers may be long.
+    """
     found: dict[str, Any] = {"rpc_version": None, "height": None, "primary_address": None, "highest_subaddress_index": None,
                              "multisig": None, "restore_height": None}  # fmt: skip
     try:
@@ -143,6 +146,8 @@ def facts(wallet: _monero_wallet.Wallet, timeout: float) -> dict[str, Any]:
             version = _number(rpc.call("get_version", {}, timeout).get("version"))
             found["rpc_version"] = None if version is None else f"{version >> 16}.{version & 0xFFFF}"
             found["height"] = _number(rpc.call("get_height", {}, timeout).get("height"))
+            if brief:
+                return found
             found.update(_addresses(rpc.call("get_address", {"account_index": 0}, timeout)))
             found["multisig"] = _multisig(rpc.call("is_multisig", {}, timeout))
             found["restore_height"] = _first_height(rpc.call("get_transfers", {"in": True, "out": True}, timeout))

@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,13 @@ def test_what_was_learnt_of_a_wallet_is_kept_while_its_keys_are_the_same(tmp_pat
     assert [one["primary_address"] for one in after] == [None, ADDRESS]
 
 
+@pytest.mark.parametrize("beside", ["{", "[]", '{"wallets": 7}', '{"wallets": [7, {}]}'])
+def test_a_note_that_cannot_be_understood_is_none(tmp_path: Path, beside: str) -> None:
+    wallets(tmp_path / "buyer", "escrow_1")
+    Path(made(order(tmp_path), job(tmp_path))[0]["path"] + ".manifest.json").write_text(beside)
+    assert made(order(tmp_path), job(tmp_path))[0]["state"] == "made"
+
+
 def test_a_file_that_is_written_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = wallets(tmp_path / "buyer", "escrow_1") / "escrow_1"
     monkeypatch.setattr(_wallet_backup, "PAUSE_SECONDS", 0.01)
@@ -210,6 +218,21 @@ def test_who_has_lost_the_lease_publishes_nothing(tmp_path: Path) -> None:
     wallets(tmp_path / "buyer", "escrow_1")
     found = backed_up(order(tmp_path, allowed=lambda: False), [job(tmp_path)])[0]
     assert found["state"] == "failed" and os.listdir(tmp_path / "backups") == [".work"]
+
+
+def test_a_long_backup_keeps_its_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wallets(tmp_path / "buyer", "escrow_1")
+    monkeypatch.setattr(_wallet_backup, "RENEW_SECONDS", 0.01)
+    asked = threading.Event()
+    real = _wallet_pack.pack
+
+    def slow(*given: Any) -> None:
+        asked.clear()
+        assert asked.wait(10), "nobody renewed it while the archive was made"
+        real(*given)
+
+    monkeypatch.setattr(_wallet_pack, "pack", slow)
+    made(order(tmp_path, allowed=lambda: asked.set() is None), job(tmp_path))
 
 
 def test_another_signers_keys_are_told(tmp_path: Path) -> None:
