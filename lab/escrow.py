@@ -48,5 +48,10 @@ def open_home(lab: Lab) -> None:
     _run(lab, ["home"])
 
 
+def follows_the_chain(lab: Lab) -> bool:
+    """Whether every wallet reaches the daemon: after a start of that one they need a few seconds."""
+    return lab.run(["python3", PROGRAM, "funds"], timeout=SECONDS).returncode == 0
+
+
 def _run(lab: Lab, words: Sequence[str]) -> str:
     return lab.run(["python3", PROGRAM, *words], check=True, timeout=SECONDS).stdout

@@ -70,6 +70,8 @@ def heal(lab: Lab) -> None:
         _start(lab)
     # The server opens its wallets once, at its own start; what was closed or restarted since then, nobody opens.
     escrow.open_home(lab)
+    if not wait_until(lambda: escrow.follows_the_chain(lab), 60, every=1):
+        raise LabError(f"The wallets of {lab.name} do not reach their daemon: see `script/lab logs monerod`.")
 
 
 def _empty_large_logs(lab: Lab) -> None:

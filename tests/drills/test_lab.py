@@ -15,7 +15,8 @@ from lab.faults import names
 ESCROW_FAULTS = ("wallet-", "monerod-", "signing-")
 # Healing takes seconds, and so does the payment after it: each session tries a few.
 TRIED = 2
-HIGHEST_FEE = 10**10
+# The fee, and what a round that was half way still pays.
+MOST_SPENT = 2 * 10**10
 
 
 @pytest.mark.drill(name="lab-heals-its-escrow", pool="rotated")
@@ -26,7 +27,7 @@ def test_a_healed_escrow_pays(drill: DrillLab, chance: random.Random) -> None:
         drill.heal()
         escrow.pay(drill.lab)
         for role, funds in escrow.funds(drill.lab).items():
-            assert 0 < before[role]["balance"] - funds["balance"] < HIGHEST_FEE, (
+            assert 0 < before[role]["balance"] - funds["balance"] < MOST_SPENT, (
                 f"{name}: {role} had {before[role]}, has {funds}"
             )
             assert not funds["import_needed"], f"{name}: {role} cannot sign"
