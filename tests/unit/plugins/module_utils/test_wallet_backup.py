@@ -214,6 +214,25 @@ def test_what_cannot_be_opened_again_is_not_published(tmp_path: Path, monkeypatc
     assert found["state"] == "failed" and os.listdir(tmp_path / "backups") == [".work"]
 
 
+def test_without_gpg_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wallets(tmp_path / "buyer", "escrow_1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = backed_up(order(tmp_path), [job(tmp_path)])[0]
+    assert found["state"] == "failed" and "apt-get install gnupg" in found["problem"]
+
+
+def test_a_disk_that_fills_up_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wallets(tmp_path / "buyer", "escrow_1")
+    (tmp_path / "gpg").write_text("#!/bin/sh\nread line\nexit 2\n")
+    (tmp_path / "gpg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    free = iter([2**40])
+    monkeypatch.setattr(_wallet_pack, "free_bytes", lambda _folder: next(free, 0))
+    found = backed_up(order(tmp_path), [job(tmp_path)])[0]
+    assert found["state"] == "failed" and "found no space left in" in found["problem"]
+    assert os.listdir(tmp_path / "backups" / ".work") == []
+
+
 def test_who_has_lost_the_lease_publishes_nothing(tmp_path: Path) -> None:
     wallets(tmp_path / "buyer", "escrow_1")
     found = backed_up(order(tmp_path, allowed=lambda: False), [job(tmp_path)])[0]
