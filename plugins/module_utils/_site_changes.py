@@ -24,7 +24,7 @@ MOST_FILES = 20_000
 # Nobody's own settings: the home of whoever runs this is not the owner's to read.
 GIT_ALONE = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
 # An archive in the making, and what lies beside one.
-NOT_A_BACKUP = (".part", ".tmp", ".sha256", ".json", ".log")
+NOT_A_BACKUP = (".part", ".partial", ".tmp", ".sha256", ".json", ".log")
 
 
 def commits(directory: str, count: int, timeout: float) -> dict[str, Any]:

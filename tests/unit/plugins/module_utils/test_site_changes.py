@@ -64,7 +64,9 @@ def test_the_setting_written_last(project: Path) -> None:
 
 
 def test_the_newest_backup_is_a_whole_file(tmp_path: Path) -> None:
-    for number, name in enumerate(("a.db.gz.gpg", "b.db.gz.gpg", "c.db.gz.gpg.part", "b.db.gz.gpg.sha256", ".hidden")):
+    for number, name in enumerate(
+        ("a.db.gz.gpg", "b.db.gz.gpg", "c.db.gz.gpg.part", "d.gpg.partial", "b.db.gz.gpg.sha256", ".hidden")
+    ):
         (tmp_path / name).write_text("x" * (number + 1))
         os.utime(tmp_path / name, (1000 + number, 1000 + number))
     (tmp_path / "latest").symlink_to("a.db.gz.gpg")
