@@ -146,7 +146,8 @@ def look(
         "address_file": shown + ".address.txt" in entries if shown else None,
         "leftovers": [name for name in entries if name.endswith(LEFTOVERS)],
         "login_files": [os.path.join(directory, name) for name in entries if _LOGIN.fullmatch(name)],
-        "lock": held.get(shown) or next((who for who in held.values() if who["ours"] is False), None),
+        # Another wallet of the same directory, held by somebody else, keeps nobody from this one.
+        "lock": held.get(shown),
         "locked": sorted(held),
     }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Record what the Monero programs of a healthy lab answer, and what monero_info makes of each state.
 
-    LAB=name PYTHONPATH=.:tests .venv/bin/python -m recorder
+    LAB=name PYTHONPATH=.:tests .venv/bin/python -m recorder [STATE ...]
 
 Writes monero_rpc.json (answers word for word, amounts left out) and look_monero_STATE.json into the folder of recorded answers,
 breaking the lab for each state and healing it afterwards.
@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,22 @@ def healed(lab: Lab) -> Iterator[None]:
 def main() -> None:
     lab = Lab.named()
     breaking.wait_until_ready(lab)
+    wanted = sys.argv[1:] or list(breaking.STATES)
+    if not sys.argv[1:]:
+        record_answers(lab)
+    for name in wanted:
+        with healed(lab):
+            breaking.STATES[name](lab)
+            began = time.monotonic()
+            found = look(lab, **breaking.OPTIONS.get(name, {}))
+            print(
+                f"{name}: {time.monotonic() - began:.2f} s, {[one['state'] for one in found['wallets']]} {found['daemon']['state']}"
+            )
+            keep(f"look_monero_{name}.json", found)
+
+
+def record_answers(lab: Lab) -> None:
+    """What is well, and what a wallet RPC says that has no wallet open."""
     told = look(lab)
     keep("look_monero_healthy.json", told)
     urls = {one["role"]: one["url"] for one in told["wallets"]}
@@ -128,16 +145,6 @@ def main() -> None:
         answers.update(ask(lab, [("no_wallet_open", urls["buyer"], method, params) for method, params in QUESTIONS]))
         keep("look_monero_wallet_closed.json", look(lab))
     keep("monero_rpc.json", without_amounts(answers))
-    states: dict[str, Callable[[Lab], None]] = breaking.STATES
-    for name, break_ in states.items():
-        with healed(lab):
-            break_(lab)
-            began = time.monotonic()
-            found = look(lab, **breaking.OPTIONS.get(name, {}))
-            print(
-                f"{name}: {time.monotonic() - began:.2f} s, {[one['state'] for one in found['wallets']]} {found['daemon']['state']}"
-            )
-            keep(f"look_monero_{name}.json", found)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from lab import escrow
@@ -51,6 +52,23 @@ def other_wallet(lab: Lab) -> None:
     rpc(lab, address(lab, BUYER), "open_wallet", {"filename": "escrow_2", "password": "", "autosave_current": True})
 
 
+def busy(lab: Lab) -> None:
+    """Opening costs a core some seconds, in which the RPC says nothing: begun, and not waited for."""
+    body = json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "id": "0",
+            "method": "open_wallet",
+            "params": {"filename": "escrow_2", "password": "", "autosave_current": True},
+        }
+    )
+    container = lab.container(BUYER) or ""
+    # A tenth of a core, so that it lasts.
+    lab.docker(["update", "--cpus", "0.1", container], check=True)
+    ask = f"sed 's/^rpc-login=/user=/' {LOGIN} | curl -s -m 90 --config - --digest {address(lab, BUYER)}/json_rpc -d \"$0\""
+    lab.run(["systemd-run", "--quiet", "--unit=lab-opener", "sh", "-c", ask, body], check=True)
+
+
 def halt(lab: Lab, program: str, service: str) -> None:
     lab.run(["sh", "-c", f"pkill -STOP -n -f '^{program} .*' -P {_init(lab, service)}"], check=True)
 
@@ -67,12 +85,14 @@ def keys_locked(lab: Lab) -> None:
 
 
 def let_go(lab: Lab) -> None:
-    lab.run(["systemctl", "stop", "lab-holder"])
+    lab.run(["systemctl", "stop", "lab-holder", "lab-opener"])
+    lab.docker(["update", "--cpus", "0", lab.container(BUYER) or ""])
     lab.run(["pkill", "-CONT", "-x", "dockerd"])
 
 
-STATES = {
+STATES: dict[str, Callable[[Lab], object]] = {
     "wallet_wrong": other_wallet,
+    "wallet_busy": busy,
     "wallet_hung": lambda lab: halt(lab, "monero-wallet-rpc", BUYER),
     "wallet_killed": lambda lab: lab.docker(["kill", lab.container(BUYER) or ""], check=True),
     "wallet_paused": lambda lab: lab.docker(["pause", lab.container(BUYER) or ""], check=True),

@@ -55,6 +55,14 @@ def test_a_lock_of_another_container_is_nobody_s_open_wallet(directory: Path) ->
     assert found is not None and found["open_wallet"] is None and found["lock"]["ours"] is False
 
 
+def test_a_lock_on_another_wallet_keeps_nobody_from_the_wanted_one(directory: Path) -> None:
+    with held(directory / "escrow_2.keys", "flock"):
+        found = _monero_files.look(str(directory), "escrow_1", container_id="a" * 64)
+        any_of_them = _monero_files.look(str(directory), "", container_id="a" * 64)
+    assert found is not None and found["lock"] is None and found["locked"] == ["escrow_2"]
+    assert any_of_them is not None and any_of_them["lock"]["ours"] is False
+
+
 def test_the_wanted_wallet_is_shown_while_another_is_open(directory: Path) -> None:
     with held(directory / "escrow_2.keys", "lockf"):
         found = _monero_files.look(str(directory), "escrow_1")
