@@ -31,6 +31,7 @@ from drills.wallets import (
     Wallets,
     balances,
     escrow_pays,
+    fall_silent,
     look_at_wallets,
     payouts_are_frozen,
     payouts_run,
@@ -54,12 +55,14 @@ def test_wallet(fault: WalletFault, drill: DrillLab, chance: random.Random, inte
         assert made.status == 0, made.output
     healthy = drill.look()
     drill.break_(fault.name)
+    if fault.silent:
+        fall_silent(drill.lab, fault.silent)
 
     triage_proposes(fault, drill)
     plan = plan_changes_nothing(fault, drill)
     broken = drill.look()
     arguments: tuple[str, ...] = ()
-    if fault.confirm:
+    if fault.confirm and fault.mends:
         fault = replace(fault, confirm=completed(fault.confirm, plan))
         unconfirmed_run_asks(fault, drill)
         arguments = ("-e", f"confirm={fault.confirm}")
@@ -88,8 +91,8 @@ def test_wallet(fault: WalletFault, drill: DrillLab, chance: random.Random, inte
 
     second_run_does_nothing(fault, drill, final)
 
-    if not fault.mends:
-        # What the refusal asks of a person.
+    if fault.round_open or not fault.mends:
+        # What the refusal asks of a person, or the application's own end of its round.
         drill.heal()
     escrow_pays(drill.lab, funds)
     shares_are_all_there(shares, look_at_wallets(drill.lab))
@@ -133,3 +136,15 @@ def only_an_exchange_ends_the_freeze(drill: DrillLab, fault: WalletFault, before
     assert any(one["import_needed"] for one in escrow.funds(drill.lab).values()), "somebody made an exchange"
     escrow.exchange(drill.lab)
     return drill.run(fault.playbook, callback=ONCALL)
+
+
+@pytest.mark.drill(name="wallet-monerod-reorg", pool="rotated")
+def test_a_fork_is_followed_and_nobody_is_restarted(drill: DrillLab) -> None:
+    """What the wallets had seen of the last blocks is void; they find that out by themselves."""
+    funds, healthy = balances(drill.lab), drill.look()
+    drill.break_("monerod-reorg")
+    run = drill.run("monero_rpc", callback=ONCALL)
+    assert (run.status, run.changed) == (0, 0), run.output
+    assert drill.look().containers == healthy.containers, "somebody was restarted"
+    escrow_pays(drill.lab, funds)
+    drill.assert_tidy()

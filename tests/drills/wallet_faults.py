@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from drills.faults import Fault
 from drills.wallets import RPC
 
-VENDOR = RPC["vendor"]
+BUYER, VENDOR = RPC["buyer"], RPC["vendor"]
+MONEROD = frozenset({"monerod"})
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class WalletFault(Fault):
     acts: bool = True
     # Whether the wallet can sign only after the application has made an exchange; payouts are frozen until then.
     exchange: bool = False
+    # Whose wallet RPC falls silent besides, so that only a restart would help.
+    silent: str = ""
+    # Whether a payout is half way, which the application alone can bring to its end.
+    round_open: bool = False
     # Whether it needs a backup from before.
     backup: bool = False
 
@@ -60,4 +65,26 @@ FAULTS = (
         "wallet-stale-login", mends=False, cause=(VENDOR, "monero-wallet-rpc.18082.login"), restless=frozenset({VENDOR})
     ),
     WalletFault("wallet-full-disk", cause=(VENDOR, "escrow_1.new")),
+    WalletFault("monerod-down", pool="always", cause=("monerod", "137"), harms=MONEROD),
+    WalletFault("monerod-hung", cause=("monerod", "halted by a signal"), harms=MONEROD),
+    WalletFault("monerod-behind", acts=False, cause=("monerod", "behind"), harms=MONEROD),
+    WalletFault(
+        "monerod-chain-damaged",
+        mends=False,
+        acts=False,
+        outcome="needs_confirmation",
+        cause=("monerod", "chain database is damaged", "not deleted"),
+        confirm="set_chain_aside:monerod",
+        harms=MONEROD,
+        restless=MONEROD,
+    ),
+    WalletFault(
+        "signing-open",
+        pool="always",
+        cause=(BUYER, "does not answer", "signing"),
+        confirm=f"restart:{BUYER}",
+        harms=frozenset({BUYER}),
+        silent="buyer",
+        round_open=True,
+    ),
 )

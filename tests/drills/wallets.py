@@ -10,6 +10,8 @@ from typing import Any
 
 from drills.observe import STATE_DIR
 from lab import escrow
+from lab.faults.outside import must_show
+from lab.faults.wallets import server_says
 from lab.instance import Lab
 
 ROLES = ("buyer", "vendor", "arbiter")
@@ -141,3 +143,14 @@ def escrow_pays(lab: Lab, before: dict[str, int]) -> None:
     assert all(before[role] - FEES < now[role] <= before[role] for role in before), f"the funds were {before}, now {now}"
     txid = escrow.pay(lab)
     assert len(txid) == 64, txid
+
+
+def fall_silent(lab: Lab, role: str) -> None:
+    """Its RPC lives and hears nobody any more, as one that hangs: nothing reaches its port, its own health check neither."""
+    pid = lab.docker(["inspect", "--format", "{{.State.Pid}}", lab.container(RPC[role]) or ""], check=True).stdout.strip()
+    rules = (
+        "table inet drill { chain input { type filter hook input priority 0; "
+        f"tcp dport {PORT} drop; tcp sport {PORT} drop; }} }}"
+    )
+    lab.run(["nsenter", "-t", pid, "-n", "nft", "-f", "-"], check=True, stdin=rules + "\n")
+    must_show("a server that gets no answer", lambda: server_says(lab, "not_responding", role))
