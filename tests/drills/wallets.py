@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from drills.observe import STATE_DIR
 from lab import escrow
+from lab.errors import LabError
 from lab.faults.outside import must_show
 from lab.faults.wallets import server_says
 from lab.instance import Lab
@@ -108,9 +110,16 @@ def look_at_wallets(lab: Lab) -> Wallets:
     return Wallets(**json.loads(answer.stdout))
 
 
-def balances(lab: Lab) -> dict[str, int]:
-    """What each of the three wallets says it holds, in piconero."""
-    return {role: int(one["balance"]) for role, one in escrow.funds(lab).items()}
+def balances(lab: Lab, seconds: float = 60) -> dict[str, int]:
+    """What each of the three wallets says it holds, in piconero, once the application is done with what it has open."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return {role: int(one["balance"]) for role, one in escrow.funds(lab).items()}
+        except LabError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def shares_are_all_there(before: Wallets, after: Wallets) -> None:
@@ -148,9 +157,13 @@ def escrow_pays(lab: Lab, before: dict[str, int]) -> None:
 def fall_silent(lab: Lab, role: str) -> None:
     """Its RPC lives and hears nobody any more, as one that hangs: nothing reaches its port, its own health check neither."""
     pid = lab.docker(["inspect", "--format", "{{.State.Pid}}", lab.container(RPC[role]) or ""], check=True).stdout.strip()
-    rules = (
-        "table inet drill { chain input { type filter hook input priority 0; "
-        f"tcp dport {PORT} drop; tcp sport {PORT} drop; }} }}"
-    )
-    lab.run(["nsenter", "-t", pid, "-n", "nft", "-f", "-"], check=True, stdin=rules + "\n")
+    rules = f"""table inet drill {{
+    chain input {{
+        type filter hook input priority 0
+        tcp dport {PORT} drop
+        tcp sport {PORT} drop
+    }}
+}}
+"""
+    lab.run(["nsenter", "-t", pid, "-n", "nft", "-f", "-"], check=True, stdin=rules)
     must_show("a server that gets no answer", lambda: server_says(lab, "not_responding", role))
