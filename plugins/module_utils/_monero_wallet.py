@@ -68,9 +68,7 @@ def read_login(path: str) -> Login:
 def store(wallet: Wallet, timeout: float, store_timeout: float, dry: bool = False) -> dict[str, Any]:
     """Height, store, height again. Storing nothing is no failure where no wallet is open."""
     began = time.monotonic()
-    found: dict[str, Any] = {
-        "name": wallet.name, "url": wallet.url, "state": "not_responding", "height_before": None, "height_after": None, "detail": "",
-    }  # fmt: skip
+    found = _blank(wallet)
     try:
         with Rpc(wallet.url, wallet.login, wallet.context) as rpc:
             try:
@@ -91,6 +89,12 @@ def store(wallet: Wallet, timeout: float, store_timeout: float, dry: bool = Fals
             found.update(why(problem))
     found["seconds"] = round(time.monotonic() - began, 2)
     return found
+
+
+def _blank(wallet: Wallet) -> dict[str, Any]:
+    return {
+        "name": wallet.name, "url": wallet.url, "state": "not_responding", "height_before": None, "height_after": None, "detail": "",
+    }  # fmt: skip
 
 
 def why(problem: RpcError | LoginRefused | NoAnswer) -> dict[str, str]:
@@ -117,7 +121,10 @@ def store_all(
         questions.ask(str(number), store, wallet, timeout, store_timeout, dry)
     found = []
     for number in range(len(wallets)):
-        one = questions.answer(str(number), 2 * timeout + store_timeout + 10)
+        try:
+            one = questions.answer(str(number), 2 * timeout + store_timeout + 10)
+        except KeyError:  # a resolver knows no deadline
+            one = {**_blank(wallets[number]), "detail": "no answer in time", "seconds": None}
         done(one)
         found.append(one)
     return found

@@ -17,7 +17,8 @@ import pytest
 from unit.plugins.rpc_server import RpcServer, serving
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_open
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import Wallet
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import Wallet, store_all
 
 NO_WALLET = {"code": -13, "message": "No wallet file"}
 REFUSED = {"code": -1, "message": "Failed to open wallet"}
@@ -194,3 +195,20 @@ def test_each_has_its_own_patience_and_all_run_at_once() -> None:
         slow, [Wallet(name, "") for name in ("a", "b", "c")], 1, 1, False, lambda one: said.append(one["name"])
     )
     assert time.monotonic() - began < 0.8 and said == ["a", "b", "c"] and all(one["seconds"] >= 0.3 for one in found)
+
+
+def test_one_that_never_comes_back_is_told_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a name that no resolver finds an end of."""
+
+    def never(_self: Any, name: str, _timeout: float) -> dict[str, Any]:
+        if name == "1":
+            raise KeyError(name)
+        return {"name": name, "state": "stored"}
+
+    monkeypatch.setattr(Questions, "answer", never)
+    wallets = [Wallet(name, "") for name in ("a", "b", "c")]
+    for found in (
+        _monero_open.each(_monero_open.open_one, wallets, 1, 1, True, lambda _one: None),
+        store_all(wallets, 1, 1, True, lambda _one: None),
+    ):
+        assert [one["state"] for one in found] == ["stored", "not_responding", "stored"]
