@@ -126,6 +126,7 @@ class Stream:
         self._alarm.cancel()
         with suppress(ProcessLookupError):
             self._child.kill()
+        self._listener.join(5)
 
 
 class Plain(Stream):

@@ -15,7 +15,7 @@ import json
 import os
 import stat
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _gpg, _tar_stream
@@ -100,7 +100,7 @@ def read(path: str, key: Key, limits: Limits | None = None) -> Listing:
 
 
 def extract(path: str, into: str, key: Key, only: str, limits: Limits | None = None) -> Listing:
-    """The files of one role, flat, each with mode 0600, into a private folder that must be empty. All of them, or none.
+    """The files of one role, flat, each with mode 0600, into a private folder that must be empty. All of them, or none. Lists what is there.
 
     An archive of bare files is taken for that role's: whose they are only the signer can prove.
     """
@@ -118,6 +118,9 @@ def extract(path: str, into: str, key: Key, only: str, limits: Limits | None = N
             raise BadArchive("other_role", f"{path} holds no file of {only}: choose another archive.")
         sync_directory(into)
         undo.pop_all()
+    if listing.manifest is None:
+        # Wallets of two roles may have one name. Beside a manifest, another role's files are a problem that manifest_problems() tells.
+        listing = replace(listing, members=tuple(one for one in listing.members if one.role in ("", only)))
     return listing
 
 

@@ -25,6 +25,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
     BadArchive,
     Limits,
     extract,
+    manifest_problems,
     read,
 )
 
@@ -136,8 +137,17 @@ def test_another_roles_files_are_not_unpacked(tmp_path: Path) -> None:
 
 def test_of_several_roles_only_one_is_unpacked(tmp_path: Path) -> None:
     path = archive(tmp_path, [*wallet("buyer/", mark="b"), *wallet("vendor/", mark="v")])
-    extract(str(path), str(tmp_path / "into"), KEY, "buyer")
+    found = extract(str(path), str(tmp_path / "into"), KEY, "buyer")
     assert (tmp_path / "into" / "escrow_1.keys").read_bytes() == b"keys of escrow_1 b"
+    assert found.wallet("escrow_1")["keys"].sha256 == hashlib.sha256(b"keys of escrow_1 b").hexdigest()
+    assert read(str(path), KEY).roles == ("buyer", "vendor")
+
+
+def test_another_roles_files_beside_a_manifest_are_a_problem(tmp_path: Path) -> None:
+    said = {"format": 1, "kind": "wallet", "role": "buyer", "wallets": []}
+    path = archive(tmp_path, [member("manifest.json", json.dumps(said).encode()), *wallet("buyer/"), *wallet("vendor/")])
+    found = extract(str(path), str(tmp_path / "into"), KEY, "buyer")
+    assert "it holds files that are not buyer's, whose it says to be" in list(manifest_problems(found))
 
 
 def test_a_manifest_that_names_another_role_is_believed_over_bare_files(tmp_path: Path) -> None:
