@@ -18,7 +18,7 @@ from drills.interruption import Interruption
 POOLS = {"main": {"main"}, "rotation": {"main", "always"}, "full": {"main", "always", "rotated"}}
 ROTATED_SHARE = 0.5
 
-JUDGES_KILLS = "outage-interruptions"
+JUDGES_KILLS = "-interruptions"
 
 INTERRUPTIONS: list[Interruption] = []
 
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     number, parts = map(int, config.getoption("--drill-part").split("/"))
     # What the kills left is judged in each part, over its own.
     mine = sorted({_name(item) for item in wanted})[number - 1 :: parts]
-    wanted = [item for item in wanted if _name(item) in mine or _name(item) == JUDGES_KILLS]
+    wanted = [item for item in wanted if _name(item) in mine or _name(item).endswith(JUDGES_KILLS)]
     config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
     items[:] = wanted
 

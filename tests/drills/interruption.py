@@ -19,6 +19,9 @@ ORPHAN = "[B]ECOME-SUCCESS"
 # Not beyond the start of the verification, ten seconds long: those moments are all alike.
 ACTING_SECONDS = 6.0
 
+# Kills in a session from which on their moments are judged.
+ENOUGH = 4
+
 # In how many drills of a full session the host reboots at that moment.
 REBOOTS = 5
 
@@ -93,3 +96,10 @@ def interrupt(
         Interruption(drill, moment, tree, killed, "intent" in events, "outcome" in events, orphan, reboot),
         run,
     )
+
+
+def meant_something(kills: Sequence[Interruption]) -> None:
+    """Kills that all fall where nothing is open would prove nothing."""
+    said = "\n".join(map(str, kills))
+    assert sum(one.open_ended for one in kills) * 2 >= len(kills), said
+    assert any(one.orphan for one in kills), f"no kill left a module running on the host:\n{said}"

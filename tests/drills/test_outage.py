@@ -10,7 +10,7 @@ import pytest
 
 from drills.faults import FAULTS, Fault
 from drills.fixture import DrillLab
-from drills.interruption import REBOOTS, Interruption, interrupt, rebooted
+from drills.interruption import ENOUGH, REBOOTS, Interruption, interrupt, meant_something, rebooted
 from drills.ledger import Ledger
 from drills.steps import (
     SERVED,
@@ -22,10 +22,6 @@ from drills.steps import (
     triage_proposes,
     unconfirmed_run_asks,
 )
-
-# Kills in a session from which on their moments are judged.
-ENOUGH = 4
-
 
 # A reboot heals some faults by itself, which is fine; but a confirmation would then match nothing.
 REBOOTABLE = [fault.name for fault in FAULTS if fault.mends and not fault.confirm]
@@ -92,11 +88,8 @@ def test_outage(
 
 @pytest.mark.drill(name="outage-interruptions", pool="main")
 def test_interruptions_meant_something(interruptions: list[Interruption]) -> None:
-    """Kills that all fall where nothing is open would prove nothing."""
     if len(interruptions) < ENOUGH:
         pytest.skip(f"only {len(interruptions)} kills in this selection, too few to judge")
-    said = "\n".join(map(str, interruptions))
-    assert sum(one.open_ended for one in interruptions) * 2 >= len(interruptions), said
-    assert any(one.orphan for one in interruptions), f"no kill left a module running on the host:\n{said}"
+    meant_something(interruptions)
     if {one.drill for one in interruptions} >= set(REBOOTABLE):
-        assert sum(one.reboot for one in interruptions) >= min(REBOOTS, len(REBOOTABLE)), said
+        assert sum(one.reboot for one in interruptions) >= min(REBOOTS, len(REBOOTABLE)), interruptions

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from drills.fixture import DrillLab
-from drills.interruption import Interruption, interrupt
+from drills.interruption import ENOUGH, Interruption, interrupt, meant_something
 from drills.ledger import Ledger
 from drills.observe import Snapshot
 from drills.playbook import Run
@@ -148,3 +148,12 @@ def test_a_fork_is_followed_and_nobody_is_restarted(drill: DrillLab) -> None:
     assert drill.look().containers == healthy.containers, "somebody was restarted"
     escrow_pays(drill.lab, funds)
     drill.assert_tidy()
+
+
+@pytest.mark.drill(name="wallet-interruptions", pool="main")
+def test_interruptions_meant_something(interruptions: list[Interruption]) -> None:
+    acting = {fault.drill for fault in FAULTS if fault.acts}
+    kills = [one for one in interruptions if one.drill in acting]
+    if len(kills) < ENOUGH:
+        pytest.skip(f"only {len(kills)} kills in this selection, too few to judge")
+    meant_something(kills)

@@ -47,7 +47,6 @@ FAULTS = (
         "wallet-keys-corrupt",
         cause=(VENDOR, "keys"),
         confirm="restore:*",
-        exchange=True,
         backup=True,
         never=("cache is damaged",),
     ),
