@@ -13,7 +13,7 @@ description:
 options:
   _input:
     description:
-      - The facts, C(host), C(site), C(binding), C(compose), C(problem), C(monero), C(signing_open), C(changes), C(prometheus), C(silences),
+      - The facts, C(host), C(site), C(binding), C(compose), C(problem), C(monero), C(signing), C(changes), C(prometheus), C(silences),
         C(desk), C(unreachable), C(severity), C(severity_reason), C(responder), C(inventory) and C(playbook_dir), as role C(triage) gathers them.
     type: dict
     required: true

@@ -18,8 +18,6 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 
 # Stands for every service, where nobody can read which ones are meant.
 ALL = "*"
-# The playbook that ends a freeze, when every wallet is ready or a person says so.
-THAWING = "monero_rpc"
 LISTS: dict[str, type] = {"services": str, "wallet_services": str, "wallet_ports": int, "published_ports": int}
 
 
@@ -110,7 +108,7 @@ def thaw_words(name: str, host: str = "") -> str:
         if re.fullmatch(r"[\w.-]+", name, re.ASCII)
         else shlex.quote(json.dumps({"confirm": f"thaw:{name}"}))
     )
-    return " ".join(["ansible-playbook", f"playbooks/{THAWING}.yml", *limit, "-e", value])
+    return " ".join(["ansible-playbook", "playbooks/monero_rpc.yml", *limit, "-e", value])
 
 
 def frozen_services(freezes: Iterable[Mapping[str, Any]], host: str = "") -> dict[str, str]:

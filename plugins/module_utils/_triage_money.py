@@ -108,5 +108,9 @@ def _daemon(monero: Mapping[str, Any]) -> list[str]:
 
 
 def _signing(facts: Mapping[str, Any]) -> str:
-    """From the application's database; where it could not be asked, whoever acts assumes that one is open."""
-    return {True: "YES", False: "no"}.get(facts.get("signing_open"), "unknown")  # type: ignore[arg-type]
+    """From a sound copy of the application's database; where there is none, whoever acts assumes that a round is open."""
+    database = _mapping(facts.get("signing"))
+    answer = _mapping(_mapping(database.get("queries")).get("signing"))
+    if database.get("state") != "read" or answer.get("problem") or not isinstance(answer.get("rows"), list):
+        return "unknown"
+    return "YES" if answer["rows"] else "no"

@@ -82,9 +82,23 @@ def test_what_the_services_show_comes_before_the_wallets(recorded_look: Looks) -
     assert told(look, monero=recorded_look("monero_wallet_hung"))["playbook"] == "outage"
 
 
-@pytest.mark.parametrize(("signing", "words"), [(True, "open: YES"), (False, "open: no"), (None, "open: unknown")])
-def test_an_open_round_is_said(recorded_look: Looks, signing: bool | None, words: str) -> None:
-    assert words in line(told(recorded_look("healthy"), signing_open=signing)["text"], "money")
+def database(state: str = "read", **answer: Any) -> dict[str, Any]:
+    return {"state": state, "queries": {"signing": {"problem": None, "rows": [], **answer}}}
+
+
+@pytest.mark.parametrize(
+    ("signing", "words"),
+    [
+        (database(rows=[[7]]), "open: YES"),
+        (database(), "open: no"),
+        (database("suspect"), "open: unknown"),
+        (database(problem="no such table"), "open: unknown"),
+        (database(rows=None), "open: unknown"),
+        ({}, "open: unknown"),
+    ],
+)
+def test_an_open_round_is_said(recorded_look: Looks, signing: dict[str, Any], words: str) -> None:
+    assert words in line(told(recorded_look("healthy"), signing=signing)["text"], "money")
 
 
 def test_frozen_payouts_are_said_and_bind_the_proposal(recorded_look: Looks) -> None:
