@@ -26,6 +26,7 @@ description:
 requirements:
   - gpg 2.2 or newer
 extends_documentation_fragment:
+  - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -146,18 +147,10 @@ options:
     description: Seconds for making one archive, and once more for proving it.
     type: float
     default: 1800.0
-  token:
-    description: The fencing token of this run's lease.
-    type: str
-    default: ""
   state_dir:
     description: Where holds and freezes lie.
     type: path
     default: /var/lib/marketplace_incident
-  lease_dir:
-    description: Where the lease lies.
-    type: path
-    default: /run/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.backup_info
   - module: monero_marketplace.incident.monero_wallet

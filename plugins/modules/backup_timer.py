@@ -16,6 +16,7 @@ description:
   - The timer respects holds and leases. While one forbids it, it tries again every ten minutes, twelve times at most.
   - A backup that failed is a failed unit, with its reason in the journal, and a metric where O(textfile_dir) is given.
 extends_documentation_fragment:
+  - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -148,18 +149,10 @@ options:
     description: Where systemd looks for units.
     type: path
     default: /etc/systemd/system
-  token:
-    description: The fencing token of this run's lease.
-    type: str
-    default: ""
   state_dir:
     description: Where holds and freezes lie.
     type: path
     default: /var/lib/marketplace_incident
-  lease_dir:
-    description: Where the lease lies.
-    type: path
-    default: /run/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.backup_create
 """

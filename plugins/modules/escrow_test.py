@@ -17,6 +17,7 @@ description:
   - It is not run in check mode, under a hold, while payouts are frozen, while another run has the lease of the host, or while another
     step is at work there. RV(state) is V(not_run) then, which is no failure.
 extends_documentation_fragment:
+  - monero_marketplace.incident.guarded
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -56,10 +57,6 @@ options:
     description: Where holds and freezes lie.
     type: path
     default: /var/lib/marketplace_incident
-  lease_dir:
-    description: Where the lease lies.
-    type: path
-    default: /run/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.monero_info
 """
