@@ -41,6 +41,7 @@ class Container:
     started_at: str | None
     pid: int | None
     exit_code: int | None
+    restart_count: int | None
     image: str
     address: str
     log_path: str
@@ -48,7 +49,8 @@ class Container:
     upper_dir: str
 
     def as_dict(self) -> dict[str, Any]:
-        return {key: getattr(self, key) for key in ("id", "name", "status", "started_at", "pid", "exit_code", "image")}
+        shown = ("id", "name", "status", "started_at", "pid", "exit_code", "restart_count", "image")
+        return {key: getattr(self, key) for key in shown}
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def container(one: dict[str, Any]) -> Container:
     pid = state.get("Pid")
     pid = pid if isinstance(pid, int) and pid > 1 else None
     status = clean_line(str(state.get("Status") or ""), 20) or _status(state, pid, identity)
-    exit_code = state.get("ExitCode")
+    exit_code, restarts = state.get("ExitCode"), one.get("RestartCount")
     return Container(
         id=identity,
         name=clean_line(str(one.get("Name") or "").lstrip("/"), 100),
@@ -130,6 +132,7 @@ def container(one: dict[str, Any]) -> Container:
         started_at=clean_line(str(state.get("StartedAt") or ""), 40) or None,
         pid=pid if status in ("running", "paused") else None,
         exit_code=exit_code if isinstance(exit_code, int) and status in ("exited", "dead", "restarting") else None,
+        restart_count=restarts if isinstance(restarts, int) else None,
         image=clean_line(str(config.get("Image") or one.get("Image") or ""), 200),
         address=_address(network),
         log_path=str(one.get("LogPath") or ""),

@@ -120,8 +120,13 @@ def look(
     container_id: str | None = None,
     names: dict[str, str] | None = None,
     known: list[Lock] | None = None,
+    pids: list[int] | None = None,
 ) -> dict[str, Any] | None:
-    """The directory of one wallet RPC: what is open in it, and the files of the wanted (else of the open) wallet."""
+    """The directory of one wallet RPC: what is open in it, and the files of the wanted (else of the open) wallet.
+
+    pids are the RPC's processes. One that opens a wallet a second time has it open without the lock: closing any descriptor of a file
+    gives up all of a process's locks of the kind that some builds take.
+    """
     try:
         entries = sorted(os.listdir(directory))[:MOST_FILES]
     except OSError:
@@ -136,6 +141,11 @@ def look(
             if pid is not None and stat_fields(pid) is not None:
                 held[name[: -len(KEYS)]] = describe_holder(pid, container_id, names or {})
     own = [name for name, who in held.items() if who["ours"] is not False]
+    if not own and pids:
+        opened = _open_inodes(pids)
+        own = [
+            name[: -len(KEYS)] for name in entries if name.endswith(KEYS) and _identity(os.path.join(directory, name)) in opened
+        ]
     shown = wallet or (own[0] if own else next(iter(held), ""))
     return {
         "directory": directory,
@@ -150,6 +160,22 @@ def look(
         "lock": held.get(shown),
         "locked": sorted(held),
     }
+
+
+def _open_inodes(pids: list[int]) -> set[tuple[int, int] | None]:
+    found: set[tuple[int, int] | None] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it ended while we looked
+            found.update(_identity(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
+    return found - {None}
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def _inode(path: str) -> int | None:

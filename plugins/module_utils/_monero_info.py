@@ -77,7 +77,7 @@ def look(wanted: Wanted) -> dict[str, Any]:
     main = _main_processes(subjects)
     for one in subjects:
         one.before = _look(one, main)
-    _ask(wanted, daemon, wallets, containers, deadline)
+    _ask(wanted, daemon, wallets, containers, deadline, main)
     for one in subjects:
         one.after = _look(one, main)
     clock = time.time()
@@ -118,7 +118,9 @@ def _look(one: Subject, main: dict[str, int]) -> _monero_process.Look | None:
     return _monero_process.look(pid, one.log_path) if pid else None
 
 
-def _ask(wanted: Wanted, daemon: Subject, wallets: list[Subject], containers: Found, deadline: float) -> None:
+def _ask(
+    wanted: Wanted, daemon: Subject, wallets: list[Subject], containers: Found, deadline: float, main: dict[str, int]
+) -> None:
     """Every question at once; what has no answer in time stays as it is here."""
     questions = Questions()
     known = _monero_files.read_locks()
@@ -144,6 +146,7 @@ def _ask(wanted: Wanted, daemon: Subject, wallets: list[Subject], containers: Fo
                 container_id=identity if identity or not containers.known else "",
                 names=names,
                 known=known,
+                pids=[main[identity]] if identity in main else [],
             )
     for number, subject in enumerate(wallets):
         subject.told = _answer(questions, f"wallet {number}", deadline, subject.told) if subject.url else None

@@ -167,7 +167,8 @@ def _done(found: dict[str, Any], state: str, detail: str, **more: Any) -> dict[s
 def _files(wallet: Wallet) -> dict[str, Any] | None:
     if not wallet.directory:
         return None
-    return _monero_files.look(wallet.directory, wallet.file, container_id=wallet.container_id)
+    pids = _monero_process.by_container({wallet.container_id}).get(wallet.container_id, []) if wallet.container_id else []
+    return _monero_files.look(wallet.directory, wallet.file, container_id=wallet.container_id, pids=pids)
 
 
 def _refused(wallet: Wallet, files: dict[str, Any] | None) -> tuple[str, str] | None:

@@ -177,13 +177,14 @@ def _down(facts: Facts) -> list[str]:
 
 def _closed(facts: Facts) -> list[str]:
     detail = str((facts.told or {}).get("detail") or "it has no address that could be asked")
+    said = [f"nobody listens: {detail}"]
     young = _age(facts)
-    soon = (
-        [f"its container was started {young:.0f} s ago: it listens some seconds after that"]
-        if young is not None and young < STARTS_WITHIN
-        else []
-    )
-    return [f"nobody listens: {detail}", *soon]
+    if young is not None and young < STARTS_WITHIN:
+        said.append(f"its container was started {young:.0f} s ago: it listens some seconds after that")
+    restarts = (facts.container or {}).get("restart_count")
+    if restarts:
+        said.append(f"Docker has restarted it {restarts} times by itself")
+    return said
 
 
 def _age(facts: Facts) -> float | None:

@@ -217,7 +217,8 @@ monero:
           type: list
           elements: str
         container:
-          description: C(id), C(name), C(status), C(started_at), C(pid), C(exit_code) and C(image); null where it has none.
+          description:
+            - C(id), C(name), C(status), C(started_at), C(pid), C(exit_code), C(restart_count) and C(image); null where it has none.
           type: dict
         process:
           description:
@@ -240,7 +241,7 @@ monero:
           description: The open wallet's primary address, which all signers of an escrow share.
           type: str
         open_wallet:
-          description: Name of the open wallet, by the lock on its C(.keys) file.
+          description: Name of the open wallet, by the lock on its C(.keys) file, else by who has that file open.
           type: str
         wanted_wallet:
           description: As given in O(wallets[].wallet).

@@ -23,7 +23,7 @@ IDENTITY = "c" * 64
 
 def inspected(service: str = "rpc", directory: str = "/site", status: str = "running", **state: Any) -> dict[str, Any]:
     return {
-        "Id": IDENTITY, "Name": f"/{service}-1", "LogPath": "/log", "Image": "sha256:1",
+        "Id": IDENTITY, "Name": f"/{service}-1", "LogPath": "/log", "Image": "sha256:1", "RestartCount": 3,
         "State": {"Status": status, "Pid": 4711, "ExitCode": 0, "StartedAt": "2026-11-24T18:18:34.5Z", **state},
         "Config": {
             "Image": "stack:lab", "WorkingDir": "/work",
@@ -44,7 +44,7 @@ def test_by_docker(engine: Any) -> None:
     assert found.by_service["rpc"].address == "172.18.0.6"
     assert found.by_service["rpc"].as_dict() == {
         "id": IDENTITY, "name": "rpc-1", "status": "running", "started_at": "2026-11-24T18:18:34.5Z", "pid": 4711, "exit_code": None,
-        "image": "stack:lab",
+        "restart_count": 3, "image": "stack:lab",
     }  # fmt: skip
 
 

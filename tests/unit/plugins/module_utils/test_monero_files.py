@@ -63,6 +63,20 @@ def test_a_lock_on_another_wallet_keeps_nobody_from_the_wanted_one(directory: Pa
     assert any_of_them is not None and any_of_them["lock"]["ours"] is False
 
 
+def test_a_wallet_that_was_opened_twice_is_open_without_its_lock(directory: Path) -> None:
+    """As 0.18.0.0 leaves it: closing the first descriptor gave up the process's only lock."""
+    twice = "import fcntl, sys; a = open(sys.argv[1], 'r+'); b = open(sys.argv[1], 'r+'); fcntl.lockf(b, fcntl.LOCK_EX); a.close(); "
+    with subprocess.Popen(
+        [sys.executable, "-c", twice + "print(flush=True); input()", str(directory / "escrow_1.keys")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as holder:  # fmt: skip
+        assert holder.stdout and holder.stdout.readline() == b"\n"
+        assert (_monero_files.look(str(directory), "escrow_1") or {})["open_wallet"] is None
+        found = _monero_files.look(str(directory), "escrow_1", pids=[holder.pid])
+        holder.communicate(b"\n")
+    assert found is not None and found["open_wallet"] == "escrow_1" and found["lock"] is None
+
+
 def test_the_wanted_wallet_is_shown_while_another_is_open(directory: Path) -> None:
     with held(directory / "escrow_2.keys", "lockf"):
         found = _monero_files.look(str(directory), "escrow_1")

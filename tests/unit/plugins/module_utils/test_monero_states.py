@@ -77,6 +77,7 @@ def down(status: str, code: int | None = None) -> dict[str, Any]:
         (facts(CLOSED), "port_closed", "nobody listens"),
         (facts(CLOSED, started=97.0, clock=100.0), "port_closed", "was started 3 s ago"),
         (facts(None), "port_closed", "no address"),
+        (facts(CLOSED, container={**RUNS, "restart_count": 7}), "port_closed", "restarted it 7 times"),
         (facts(CLOSED, **down("exited", 137)), "container_down", "has ended with exit status 137"),
         (facts(None, **down("paused")), "container_down", "is paused"),
         (facts(None, **down("restarting", 1)), "container_down", "is restarting, after exit status 1"),
