@@ -13,7 +13,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -257,18 +256,6 @@ def test_a_folder_in_use_is_not_unpacked_into(tmp_path: Path) -> None:
     with pytest.raises(BadArchive, match="is not empty"):
         extract(str(path), str(tmp_path / "into"), KEY, "buyer")
     assert (tmp_path / "into" / "escrow_1").read_text() == "mine"
-
-
-@pytest.fixture
-def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A keyring with one key, and its agent, which ends with the test."""
-    home = tmp_path / "g"
-    home.mkdir(mode=0o700)
-    monkeypatch.setenv("GNUPGHOME", str(home))
-    make = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", "backup@example.org", "rsa2048", "encrypt", "never"]
-    subprocess.run(make, check=True, capture_output=True)
-    yield "backup@example.org"
-    subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
 
 
 def sealed_to(recipient: str, path: Path, plain: bytes) -> Path:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -212,6 +213,26 @@ def test_what_cannot_be_opened_again_is_not_published(tmp_path: Path, monkeypatc
     monkeypatch.setattr(_gpg, "sealed", spoiled)
     found = backed_up(order(tmp_path), [job(tmp_path)])[0]
     assert found["state"] == "failed" and os.listdir(tmp_path / "backups") == [".work"]
+
+
+def test_a_key_locks_what_only_its_secret_part_opens(tmp_path: Path, keyring: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = wallets(tmp_path / "buyer", "escrow_1")
+    wanted = order(tmp_path, key=Key(recipient=keyring), minimum_age=0.0)
+    found = made(wanted, job(tmp_path))[0]
+    assert found["verified"] == "decrypted"
+    plain = subprocess.run(["gpg", "--batch", "--quiet", "--decrypt", found["path"]], capture_output=True, check=True).stdout
+    assert (folder / "escrow_1.keys").read_bytes() in gzip.decompress(plain)
+    public = subprocess.run(["gpg", "--batch", "--export", keyring], capture_output=True, check=True).stdout
+    (tmp_path / "p").mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(tmp_path / "p"))
+    subprocess.run(["gpg", "--batch", "--quiet", "--import"], input=public, capture_output=True, check=True)
+    found = made(wanted, job(tmp_path))[0]
+    subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
+    assert (found["verified"], found["state"]) == ("checksum", "made")
+    stranger = backed_up(replace(wanted, key=Key(recipient="nobody@example.org")), [job(tmp_path)])[0]
+    assert (
+        stranger["state"] == "failed" and "'nobody@example.org'" in stranger["problem"] and "no such key" in stranger["problem"]
+    )
 
 
 def test_without_gpg_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
