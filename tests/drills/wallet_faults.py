@@ -24,6 +24,8 @@ class WalletFault(Fault):
     acts: bool = True
     # Whether the wallet can sign only after the application has made an exchange; payouts are frozen until then.
     exchange: bool = False
+    # Words of a final summary that leaves the rest to a person, where a run before it has already mended the cause itself.
+    left: tuple[str, ...] = ()
     # Whose wallet RPC falls silent besides, so that only a restart would help.
     silent: str = ""
     # Whether a payout is half way, which the application alone can bring to its end.
@@ -42,7 +44,7 @@ FAULTS = (
     WalletFault("wallet-hung", cause=(VENDOR, "halted by a signal")),
     WalletFault("wallet-closed", cause=(VENDOR, "no wallet is open")),
     WalletFault("wallet-wrong", cause=(VENDOR, "escrow_2")),
-    WalletFault("wallet-cache-corrupt", pool="always", cause=(VENDOR, "cache"), exchange=True),
+    WalletFault("wallet-cache-corrupt", pool="always", cause=(VENDOR, "cache"), left=("exchange",), exchange=True),
     WalletFault(
         "wallet-keys-corrupt",
         cause=(VENDOR, "keys"),
@@ -50,7 +52,9 @@ FAULTS = (
         backup=True,
         never=("cache is damaged",),
     ),
-    WalletFault("wallet-files-lost", cause=(VENDOR, "missing"), confirm="restore:*", exchange=True, backup=True),
+    WalletFault(
+        "wallet-files-lost", cause=(VENDOR, "missing"), left=("exchange",), confirm="restore:*", exchange=True, backup=True
+    ),
     WalletFault("wallet-auth", cause=(VENDOR, "refuses the login", "after its start"), confirm=f"restart:{VENDOR}"),
     WalletFault(
         "wallet-keys-locked",
@@ -61,7 +65,11 @@ FAULTS = (
         never=("damaged",),
     ),
     WalletFault(
-        "wallet-stale-login", mends=False, cause=(VENDOR, "monero-wallet-rpc.18082.login"), restless=frozenset({VENDOR})
+        "wallet-stale-login",
+        mends=False,
+        cause=(VENDOR, "monero-wallet-rpc.18082.login"),
+        left=(VENDOR, "login"),
+        restless=frozenset({VENDOR}),
     ),
     WalletFault("wallet-full-disk", cause=(VENDOR, "escrow_1.new")),
     WalletFault("monerod-down", pool="always", cause=("monerod", "137"), harms=MONEROD),
