@@ -197,7 +197,8 @@ def _open_height(rpc: Rpc, timeout: float, calmly: bool = False) -> int | None:
 
 
 def _lines(wallet: Wallet, since: int) -> list[str]:
-    return _monero_process.log_lines(wallet.log_path, LOG_LINES, since) if wallet.log_path else []
+    secrets = [wallet.file_password, wallet.login.password if wallet.login else ""]
+    return _monero_process.log_lines(wallet.log_path, LOG_LINES, since, secrets) if wallet.log_path else []
 
 
 def _late(wallet: Wallet, silence: NoAnswer) -> tuple[str, str]:

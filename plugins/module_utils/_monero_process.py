@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_processes as processes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import container_of
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_secrets import masked
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_lines, without_repetition
 
 # Below this share of a core a program only waits; its own clocks and threads need less.
@@ -22,6 +24,11 @@ BUSY_SHARE = 0.05
 # Two looks closer together than this say nothing about movement.
 SHORTEST = 0.3
 TAIL_BYTES = 64 * 1024
+# At higher levels these programs log whole questions, keys and what a wallet receives.
+PRIVATE = re.compile(
+    r"(?i)(?:received|spent) money|balance|amount|mnemonic|\bseed\b|secret|(?:spend|view)[ _]?key|password[\"']?\s*[:=]|rpc-login"
+)
+NOT_SHOWN = "(a line about money, keys or passwords)"
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,11 @@ def log_size(path: str) -> int:
         return 0
 
 
-def log_lines(path: str, last: int, since: int | None = None) -> list[str]:
-    """The last lines of a container's log as the engine keeps it, without asking the engine; from a place on where one is given."""
+def log_lines(path: str, last: int, since: int | None = None, secrets: Iterable[str] = ()) -> list[str]:
+    """The last lines of a container's log as the engine keeps it, without asking the engine; from a place on where one is given.
+
+    What is private is left out, and what is secret masked.
+    """
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -124,7 +134,9 @@ def log_lines(path: str, last: int, since: int | None = None) -> list[str]:
     lines = raw.split(b"\n")
     if since is None and begin > 0:
         lines = lines[1:]  # cut in the middle
-    return without_repetition(clean_lines("\n".join(filter(None, map(_text, lines)))))[-last:]
+    said = clean_lines("\n".join(filter(None, map(_text, lines))))
+    hidden = [secret for secret in secrets if secret]
+    return without_repetition([NOT_SHOWN if PRIVATE.search(line) else masked(line, hidden) for line in said])[-last:]
 
 
 def _text(line: bytes) -> str:
