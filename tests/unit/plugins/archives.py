@@ -52,4 +52,4 @@ def encrypt(path: Path, plain: bytes, passphrase: str = PASSPHRASE) -> Path:
 
 
 def archive(folder: Path, members: list[tuple[tarfile.TarInfo, bytes]], form: int = tarfile.PAX_FORMAT) -> Path:
-    return encrypt(folder / "wallet.tar.gz.gpg", gzip.compress(tar(members, form)))
+    return encrypt(folder / "wallet.tar.gz.gpg", gzip.compress(tar(members, form), 1))

@@ -68,7 +68,7 @@ def test_one_made_by_tar_and_gpg_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_large_one_takes_little_memory(tmp_path: Path) -> None:
-    path = archive(tmp_path, [member("buyer/a.keys", b"k"), member("buyer/a", os.urandom(1024 * 1024) * 64)])
+    path = archive(tmp_path, [member("buyer/a.keys", b"k"), member("buyer/a", os.urandom(1024 * 1024) * 48)])
     program = (
         "import resource, sys\n"
         "from ansible_collections.monero_marketplace.incident.plugins.module_utils import _gpg, _wallet_archive\n"

@@ -288,7 +288,7 @@ def test_in_check_mode_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_a_large_wallet_takes_little_memory(tmp_path: Path) -> None:
-    (wallets(tmp_path / "buyer", "escrow_1") / "escrow_1").write_bytes(os.urandom(1024 * 1024) * 128)
+    (wallets(tmp_path / "buyer", "escrow_1") / "escrow_1").write_bytes(os.urandom(1024 * 1024) * 48)
     program = (
         "import resource, sys\n"
         "from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_backup as b, _gpg\n"
