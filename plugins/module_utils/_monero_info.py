@@ -64,6 +64,7 @@ class Subject:
     told: dict[str, Any] | None = None
     files: dict[str, Any] | None = None
     login: dict[str, Any] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list, repr=False)
 
 
 def look(wanted: Wanted) -> dict[str, Any]:
@@ -131,6 +132,7 @@ def _ask(
     for number, (one, subject) in enumerate(zip(wanted.wallets, wallets)):
         identity = subject.container.id if subject.container else None
         login, subject.login = _login(one)
+        subject.secrets = [login.password] if login else []
         if subject.url:
             subject.told = dict(UNANSWERED)
             questions.ask(
@@ -231,7 +233,7 @@ def _wallet(
     state, evidence = _monero_states.wallet(facts, daemon)
     interface = told.get("interface")
     files = subject.files
-    said = _monero_process.log_lines(subject.log_path, SEARCHED_LINES)
+    said = _monero_process.log_lines(subject.log_path, SEARCHED_LINES, secrets=subject.secrets)
     return {
         "role": one["role"],
         "service": subject.service,

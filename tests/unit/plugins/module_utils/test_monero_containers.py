@@ -145,3 +145,16 @@ def test_the_last_lines_of_a_container_without_the_engine(tmp_path: Path) -> Non
     assert _monero_process.log_lines("/nonexistent", 5) == []
     log.write_text("[" * 100000)
     assert _monero_process.log_lines(str(log), 5) == []
+
+
+def test_what_is_private_in_a_log_is_not_shown(tmp_path: Path) -> None:
+    log = tmp_path / "json.log"
+    private = [
+        "I Received money: 0.777000111, with tx: <ab>", "D unlocked balance 0.1", "I rpc-login=user:hidden", '{"password":"hidden"}',
+        "spend key: 00ff", "Seed: abbey abbey",
+    ]  # fmt: skip
+    shown = ["E !r. THROW EXCEPTION: error::invalid_password", "W Loaded wallet keys file, with public address: 4A"]
+    log.write_text("".join(json.dumps({"log": line + "\n"}) + "\n" for line in [*private, *shown, "W user the-word"]))
+    found = _monero_process.log_lines(str(log), 9, secrets=["the-word", ""])
+    assert found[:3] == [f"{_monero_process.NOT_SHOWN} (×6)", *shown]
+    assert found[3].startswith("W user ") and "the-word" not in found[3]
