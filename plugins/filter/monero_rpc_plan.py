@@ -72,6 +72,10 @@ options:
     description: Whether what is still on its way counts as failed.
     type: bool
     default: false
+  check:
+    description: Whether this is only a plan, which is decided although something still reads the chain.
+    type: bool
+    default: false
 seealso:
   - module: monero_marketplace.incident.monero_info
   - plugin: monero_marketplace.incident.monero_rpc_report
@@ -123,6 +127,7 @@ def monero_rpc_plan(
     confirm: str | list[str] | None = None,
     tried: list[str] | None = None,
     patience_over: bool = False,
+    check: bool = False,
 ) -> dict[str, Any]:
     if not isinstance(monero, dict) or "wallets" not in monero or "daemon" not in monero:
         raise AnsibleFilterError("monero_rpc_plan needs the 'monero' that monero_marketplace.incident.monero_info returned.")
@@ -134,6 +139,7 @@ def monero_rpc_plan(
         confirm=frozenset(one.strip() for one in given),
         tried=tried_from(list(tried or [])),
         patience_over=bool(patience_over),
+        check=bool(check),
     )
     told = Told(
         signing=signing or None,

@@ -37,7 +37,7 @@ ORDER = {
 
 # Where each of several has a state of its own, that line says the causes too; what became of the money comes before what is next.
 STATES = {
-    "healthy": ("state", "proof", "risk", "record", "next"),
+    "healthy": ("cause", "did", "state", "proof", "risk", "next"),
     "restored": ("cause", "did", "state", "proof", "risk", "record"),
     "planned": ("state", "plan", "why", "funds", "risk", "next"),
     "needs_confirmation": ("state", "why", "next", "did", "funds", "record"),

@@ -152,7 +152,7 @@ def login_wanted(view: WalletView) -> Finding | None:
 def taken_back(view: WalletView) -> Finding | None:
     """A reorganisation, or an older chain database: what was confirmed may not be any more."""
     height, block = view.daemon.get("height"), view.daemon.get("last_block_hash")
-    if height is None:
+    if height is None or view.daemon["state"] == "synchronizing":
         return None
     name, earlier = _name(view), view.before["daemon"]
     ahead = {str(one["role"]): one["height"] - height for one in view.wallets if one.get("height") is not None}

@@ -78,7 +78,10 @@ def plan(view: WalletView) -> dict[str, Any]:
         "serving": all(one.cause in HARMLESS for one in findings) and view.freeze is None,
         # How much longer than the deadline what reads the chain may take.
         "start_period": max([float(one.details.get("budget") or 0) for one in findings if one.wait_for], default=0.0),
-        "decided": bool(steps) or not waiting or view.site.patience_over,
+        "decided": bool(steps)
+        or not waiting
+        or view.site.patience_over
+        or (view.site.check and all(one.details.get("budget") for one in findings if one.wait_for)),
         "ask": _questions(findings, view),
     }
 

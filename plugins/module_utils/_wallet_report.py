@@ -60,7 +60,7 @@ def report(
         "settled": last["settled"],
         "serving": last["serving"],
         "causes": causes_of(first, last),
-        "plan": plan_of(first),
+        "plan": plan_of(first) + [f"wait for {one['service']}: {one['for']}" for one in first["waiting"]],
         "confirm": last["confirm"],
         "stray_confirmations": stray(given, first["confirm"] + last["confirm"]),
         "escalate": escalate,

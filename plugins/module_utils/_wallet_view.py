@@ -36,6 +36,8 @@ class WalletSite:
     confirm: frozenset[str] = frozenset()
     tried: frozenset[tuple[str, str]] = frozenset()
     patience_over: bool = False
+    # Whether this only plans: then nobody waits for the chain.
+    check: bool = False
     acted_at: float | None = None
 
 

@@ -98,8 +98,15 @@ def behind() -> dict[str, Any]:
 def test_a_daemon_that_is_behind_is_waited_for_and_never_restarted() -> None:
     plan = decide(behind(), sync_budget=900)
     assert not plan["decided"] and plan["start_period"] == 900 and "146 of 400 (254 blocks to go)" in plan["waiting"][0]["for"]
+    assert decide(behind(), check=True)["decided"]
     over = decide(behind(), patience_over=True, confirm="restart:monerod")
     assert doing(over) == asking(over) == [] and "146 of 400" in told(over)
+
+
+def test_a_chain_that_is_fetched_anew_is_behind_and_not_taken_back() -> None:
+    found = behind()
+    found["daemon"]["height"] = 1
+    assert causes(decide(found)) == [("daemon-behind", "monerod")]
 
 
 @pytest.mark.parametrize(("state", "cause"), [("no_peers", "daemon-without-peers"), ("stale", "daemon-stale")])

@@ -66,6 +66,12 @@ def test_wallets_that_miss_their_daemon_only_wait_for_it() -> None:
     assert found["state"][3] == "daemon: monerod is not running (exit status 0)"
 
 
+def test_a_plan_says_what_it_would_wait_for() -> None:
+    found = look("healthy")
+    found["daemon"].update(state="synchronizing", target_height=246)
+    assert reported(found, found)["plan"] == ["wait for monerod: the chain: 146 of 246 (100 blocks to go)"]
+
+
 def test_one_at_rest_is_no_cause() -> None:
     found = look("wallet_closed")
     wallet(found)["open"] = "on_demand"
