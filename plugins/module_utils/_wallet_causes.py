@@ -24,7 +24,7 @@ DAEMON_CAUSES = (
         means="the Monero daemon was halted by a signal",
         evidence="its state T in /proc",
         answer="SIGCONT, once; no wallet is touched",
-        drill="",
+        drill="wallet-monerod-hung",
         page=PAGE,
     ),
     Cause(
@@ -33,7 +33,7 @@ DAEMON_CAUSES = (
         means="the daemon does not come up because its chain database cannot be read",
         evidence="its own words about LMDB, of a container that ends right after each start",
         answer="with a confirmation the chain's folder is moved aside, never deleted, and the daemon fetches the chain anew",
-        drill="",
+        drill="wallet-monerod-chain-damaged",
         page=PAGE,
     ),
     Cause(
@@ -43,7 +43,7 @@ DAEMON_CAUSES = (
         evidence="the state of its container and its exit status",
         answer="its log is kept, then it is started; no wallet is touched. One that ends right after each start, or has no container, is "
         "left to a person",
-        drill="",
+        drill="wallet-monerod-down",
         page=PAGE,
     ),
     Cause(
@@ -71,7 +71,7 @@ DAEMON_CAUSES = (
         evidence="the heights of daemon and wallets, the last block's hash, and how many blocks a wallet's log says it took back within the last hour",
         answer="nothing is restarted; the summary says that deposits may be unconfirmed again, and waits for the wallets to follow; ten blocks "
         "or more are left to a person",
-        drill="",
+        drill="wallet-monerod-reorg",
         page=PAGE,
     ),
     Cause(
@@ -80,7 +80,7 @@ DAEMON_CAUSES = (
         means="the daemon knows of a longer chain than it has",
         evidence="its height against its target height",
         answer="waited for within a budget, progress in blocks shown; never restarted, then left to a person",
-        drill="",
+        drill="wallet-monerod-behind",
         page=PAGE,
     ),
     Cause(
@@ -222,7 +222,7 @@ WALLET_CAUSES = (
         evidence="no answer in time, and nothing moves",
         answer="restarted by itself only where `marketplace_open_signing_query` proves that no signing round is open, else with a "
         "confirmation: its cache is copied, it is stored where it still listens, it gets 60 s to end, its wallet is opened again",
-        drill="",
+        drill="wallet-signing-open",
         page=PAGE,
     ),
     Cause(
