@@ -35,7 +35,7 @@ _WORDS = {
     "started": "started {who}",
     "restarted": "restarted {who}",
     "resumed": "let {who} go on",
-    "opened": "opened the wallet of {who}",
+    "opened": "wallet of {who} open again",
 }
 
 

@@ -33,7 +33,7 @@ def test_what_was_done_is_measured() -> None:
     before, after = look("wallet_killed"), look("healthy")
     wallet(after)["container"]["started_at"] = "2026-11-24T20:00:00Z"
     found = reported(before, after)
-    assert found["did"] == [f"started {BUYER}", "opened the wallet of buyer"] and found["untouched"] == 3
+    assert found["did"] == [f"started {BUYER}", "wallet of buyer open again"] and found["untouched"] == 3
     assert found["settled"] and found["causes"] == [f"{BUYER} is not running (exit status 137, SIGKILL)"]
 
 
