@@ -220,7 +220,7 @@ def upgrade_advice(wallet: Wallet) -> str:
     newer = release.startswith(("0.18.4.1", "0.18.5", "0.19", "0.2", "1."))
     if newer:
         return ""
-    has = f" ({wallet['service']} has {release})" if release else ""
+    has = f" (here {release})" if release else ""
     return f"before {ANSWERS_SINCE} a wallet RPC answers nothing while it refreshes{has}: plan the upgrade"
 
 
@@ -253,11 +253,18 @@ def silent(view: WalletView, wallet: Wallet) -> Finding | None:
         found.escalate = f"{name} was started afresh in this run and still does not answer: another restart mends nothing."
     elif view.tried(name, "resume") and not view.site.patience_over:
         found.wait_for = "it to answer: it has just been told to go on"
+    elif not _is_idle(wallet):
+        return ask_before_restart(view, found, "whether it is idle is not known, or something else answers in its place")
     elif view.signing()[0] == "none":
         found.do, found.reason = "restart", f"it does not answer, and {view.signing()[1]}"
     else:
         return ask_before_restart(view, found, "its memory may hold a half signed payout, which a restart loses")
     return found
+
+
+def _is_idle(wallet: Wallet) -> bool:
+    """Whether it was seen to do nothing; one that answers at once, but not as an RPC does, was looked at too shortly for that."""
+    return wallet["state"] == "port_closed" or (wallet.get("process") or {}).get("moving") is False
 
 
 def lagging(view: WalletView, wallet: Wallet) -> Finding | None:

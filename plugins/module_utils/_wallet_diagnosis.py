@@ -26,6 +26,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
 TOGETHER = ("resume", "start")
 # What wallets that miss their daemon look like.
 FOR_WANT_OF_A_DAEMON = ("daemon-out-of-reach", "wallet-busy", "wallet-silent", "wallet-behind")
+# They follow a daemon that reads the chain.
+BEHIND_WITH_IT = ("wallet-busy", "wallet-behind")
 # What these say needs no look at the wallet's files.
 KNOWN_WITHOUT_FILES = ("stale-login", "keys-locked", "wallet-halted")
 # Whoever works on, only later, serves.
@@ -112,11 +114,14 @@ def _wallet_findings(view: WalletView) -> list[Finding]:
 def _defer_to_the_daemon(findings: list[Finding], view: WalletView) -> None:
     """All wallets silent and the daemon silent is one cause: the daemon. Nobody restarts a wallet for it."""
     root = next((one for one in findings if one.service == view.daemon.get("service")), None)
-    if root is None or not silences_wallets(root, view):
+    if root is None:
         return
+    explained = (
+        FOR_WANT_OF_A_DAEMON if silences_wallets(root, view) else BEHIND_WITH_IT if root.cause == "daemon-behind" else ()
+    )
     hopeless = root.is_hopeless
     for one in findings:
-        if one is root or one.cause not in FOR_WANT_OF_A_DAEMON:
+        if one is root or one.cause not in explained:
             continue
         one.consequence_of = str(root.service)
         one.sentence = f"{one.sentence}, because of {root.service}"

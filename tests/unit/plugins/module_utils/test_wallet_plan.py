@@ -131,6 +131,17 @@ def test_one_that_works_is_waited_for_before_it_is_restarted() -> None:
     assert doing(plan) == [] and not plan["decided"]
 
 
+def test_one_that_is_not_seen_to_be_idle_is_restarted_only_if_asked() -> None:
+    found = silent(look("healthy"))
+    wallet(found).update(evidence=["its answer to get_version is not what an RPC says"])
+    wallet(found)["process"]["moving"] = None
+    plan = decide(found)
+    assert doing(plan) == [] and asking(plan) == [f"restart:{BUYER}"]
+    assert doing(decide(found, confirm=f"restart:{BUYER}")) == [f"restart:{BUYER}"]
+    wallet(found)["state"] = "port_closed"
+    assert doing(decide(found)) == [f"restart:{BUYER}"]
+
+
 def test_a_second_restart_is_left_to_a_person() -> None:
     plan = decide(silent(look("healthy")), tried=[f"restart:{BUYER}"])
     assert doing(plan) == [] and "another restart mends nothing" in told(plan)

@@ -103,6 +103,15 @@ def test_a_daemon_that_is_behind_is_waited_for_and_never_restarted() -> None:
     assert doing(over) == asking(over) == [] and "146 of 400" in told(over)
 
 
+def test_wallets_that_follow_a_daemon_that_is_behind_are_no_cause() -> None:
+    found = behind()
+    wallet(found).update(state="syncing_busy", height=100, lag=46)
+    plan = decide(found)
+    assert causes(plan) == [("daemon-behind", "monerod")] and not plan["decided"]
+    silent(found)
+    assert doing(decide(found)) == ["restart:monero-wallet-rpc-buyer"]
+
+
 def test_a_chain_that_is_fetched_anew_is_behind_and_not_taken_back() -> None:
     found = behind()
     found["daemon"]["height"] = 1
