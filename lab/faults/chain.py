@@ -44,7 +44,7 @@ def server_misses_it(lab: Lab) -> bool:
 
 
 def must_be_missed(lab: Lab) -> None:
-    must_show("a server that misses the daemon", lambda: server_misses_it(lab), 20)
+    must_show("a server that misses the daemon", lambda: server_misses_it(lab), 40)
 
 
 def restart(lab: Lab) -> None:

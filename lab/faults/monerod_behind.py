@@ -41,7 +41,7 @@ def break_(lab: Lab) -> None:
     follows = FOLLOWS.format(address=address_of(lab, NODE))
     lab.run(["sed", "-i", f"s/--offline/{follows}/", START], check=True)
     lab.docker(["start", daemon], check=True)
-    must_show("a daemon behind its peer", lambda: _behind(lab), 60)
+    must_show("a daemon behind its peer", lambda: _behind(lab), 90)
 
 
 def heal_(lab: Lab) -> None:

@@ -24,7 +24,7 @@ SQUATTER = "lab.squatter"
 MOST_SQUATTERS = 8
 
 
-def must_show(what: str, condition: Callable[[], bool], seconds: float = 15) -> None:
+def must_show(what: str, condition: Callable[[], bool], seconds: float = 30) -> None:
     """A fault that users do not see is none."""
     if not wait_until(condition, seconds, every=0.2):
         raise LabError(f"The fault did not show: {what} within {seconds:.0f} s was expected. `script/lab heal` undoes it.")

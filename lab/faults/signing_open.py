@@ -24,24 +24,24 @@ OPEN = "SELECT id FROM escrows WHERE state = 'signing'"
 
 def break_(lab: Lab) -> None:
     escrow = int(_send(lab, "POST", "/api/escrows", wallet=WALLET_NAME, amount_piconero=AMOUNT)["id"])
-    must_show("a funded escrow", lambda: state(lab, escrow) == "funded", 60)
+    must_show("a funded escrow", lambda: state(lab, escrow) == "funded", 180)
     _wait(lab, LONG_SECONDS)
     _send(lab, "POST", f"/api/escrows/{escrow}/release")
-    must_show("an escrow that is being signed", lambda: state(lab, escrow) == "signing", 60)
+    must_show("an escrow that is being signed", lambda: state(lab, escrow) == "signing", 180)
     # The state is there before the signature is.
     line = f'"event": "escrow half signed", "escrow": {escrow},'
-    must_show("half a signature", lambda: line in lab.compose(["logs", "--no-log-prefix", "server"]).stdout, 60)
+    must_show("half a signature", lambda: line in lab.compose(["logs", "--no-log-prefix", "server"]).stdout, 180)
 
 
 def heal_(lab: Lab) -> None:
     """Every round is brought to its end by the application itself: it goes on, or exchanges afresh and signs anew."""
     healing.heal(lab)
     _wait(lab, USUAL_SECONDS)
-    if wait_until(lambda: not _open(lab), 30, every=0.5):
+    if wait_until(lambda: not _open(lab), 60, every=0.5):
         return
     for escrow in _open(lab):
         _send(lab, "POST", f"/api/escrows/{escrow}/release")
-    if not wait_until(lambda: not _open(lab), 120, every=0.5):
+    if not wait_until(lambda: not _open(lab), 240, every=0.5):
         raise LabError(f"A signing round of {lab.name} stays open: see `script/lab logs server`.")
 
 

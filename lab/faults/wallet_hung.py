@@ -15,7 +15,7 @@ def break_(lab: Lab) -> None:
     must_be_open(lab)
     lab.run(["kill", "-STOP", process_of(lab, SERVICE)], check=True)
     must_show("a server that gets no answer from the vendor's wallet", lambda: server_says(lab, "not_responding"))
-    must_show("an unhealthy container", lambda: _health(lab) == "unhealthy", 40)
+    must_show("an unhealthy container", lambda: _health(lab) == "unhealthy", 90)
 
 
 def _health(lab: Lab) -> str:

@@ -19,7 +19,7 @@ def break_(lab: Lab) -> None:
         lab, "monero-wallet-rpc", f"--wallet-file=/wallets/{WALLET_NAME}", "--password", "", "--daemon-address=monerod:18081",
         "--trusted-daemon", "--rpc-bind-port=18083", "--disable-rpc-login", "--non-interactive", "--log-file=/tmp/check.log",
     )  # fmt: skip
-    must_show("a second process that holds the keys", lambda: _held(lab), 40)
+    must_show("a second process that holds the keys", lambda: _held(lab), 90)
     must_show("a wallet that cannot be opened", lambda: wallets.open_fails(lab), 20)
     must_show("a wallet RPC without a wallet", lambda: wallets.server_says(lab, "no_wallet_open"))
 

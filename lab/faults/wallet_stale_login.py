@@ -40,7 +40,7 @@ def break_(lab: Lab) -> None:
     lab.run(["sh", "-c", f"umask 377 && cat > {LOGIN_FILE}"], check=True, stdin="monero:AAAAAAAAAAAAAAAAAAAAAA==")
     lab.run(["sh", "-c", f"cat > {OVERRIDE}"], check=True, stdin=TEXT)
     lab.compose(["up", "--detach", "--no-deps", SERVICE], check=True)
-    must_show("a start that is refused for the file", lambda: _refused(lab), 40)
+    must_show("a start that is refused for the file", lambda: _refused(lab), 90)
     must_show("a server that misses the vendor's wallet", lambda: server_says(lab, "not_responding"))
 
 

@@ -73,7 +73,7 @@ def open_fails(lab: Lab, words: str = "") -> bool:
 
 def must_be_open(lab: Lab) -> None:
     """A wallet that was not open before cannot be lost."""
-    if not wait_until(lambda: server_says(lab, "ready"), 20, every=0.5):
+    if not wait_until(lambda: server_says(lab, "ready"), 60, every=0.5):
         raise LabError(f"The {ROLE}'s wallet is not ready before the fault: `script/lab heal` first.")
 
 
@@ -115,7 +115,7 @@ def put_back(lab: Lab) -> None:
 def start_without_wallet(lab: Lab) -> None:
     """Its RPC answers again, and has nothing open."""
     lab.docker(["start", container_of(lab, SERVICE)], check=True)
-    must_show("a wallet RPC that has no wallet open", lambda: server_says(lab, "no_wallet_open"), 40)
+    must_show("a wallet RPC that has no wallet open", lambda: server_says(lab, "no_wallet_open"), 90)
 
 
 def damage(lab: Lab, file: str) -> None:
