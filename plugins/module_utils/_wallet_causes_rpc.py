@@ -249,6 +249,8 @@ def silent(view: WalletView, wallet: Wallet) -> Finding | None:
         found.wait_for = f"its first answer (started {human_seconds(up or 0)} ago)"
     elif (wallet.get("process") or {}).get("moving") and not view.site.patience_over:
         found.wait_for = "it to answer: it works (processor or log)"
+    elif view.tried(name, "restart") and not view.was_restarted(wallet):
+        found.escalate = f"{name} was to be restarted in this run and was not: run this playbook again."
     elif view.tried(name, "restart", "start"):
         found.escalate = f"{name} was started afresh in this run and still does not answer: another restart mends nothing."
     elif view.tried(name, "resume") and not view.site.patience_over:

@@ -86,6 +86,11 @@ class WalletView:
         up = self.up_for(one)
         return up is not None and up < FIRST_LOOK and not self.site.patience_over
 
+    def was_restarted(self, one: Mapping[str, Any]) -> bool:
+        """Whether its container is not the run of it that the first look saw."""
+        earlier = self.earlier(str(one.get("service"))).get("container") or {}
+        return bool(earlier.get("started_at") != (one.get("container") or {}).get("started_at"))
+
     @property
     def freeze(self) -> Mapping[str, Any] | None:
         """Whatever keeps payouts from leaving; our own first, which alone is lifted by itself."""

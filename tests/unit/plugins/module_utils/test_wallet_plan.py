@@ -143,8 +143,12 @@ def test_one_that_is_not_seen_to_be_idle_is_restarted_only_if_asked() -> None:
 
 
 def test_a_second_restart_is_left_to_a_person() -> None:
-    plan = decide(silent(look("healthy")), tried=[f"restart:{BUYER}"])
+    before, now = silent(look("healthy")), silent(look("healthy"))
+    wallet(before)["container"]["started_at"] = "2026-11-24T10:00:00Z"
+    plan = decide(now, before=before, tried=[f"restart:{BUYER}"])
     assert doing(plan) == [] and "another restart mends nothing" in told(plan)
+    refused = decide(now, before=now, tried=[f"restart:{BUYER}"])
+    assert doing(refused) == [] and "was to be restarted in this run and was not" in told(refused)
 
 
 def busy() -> dict[str, Any]:
