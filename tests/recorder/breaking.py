@@ -85,9 +85,10 @@ def keys_locked(lab: Lab) -> None:
 
 
 def let_go(lab: Lab) -> None:
+    # Docker first: it is asked for the rest.
+    lab.run(["pkill", "-CONT", "-x", "dockerd"])
     lab.run(["systemctl", "stop", "lab-holder", "lab-opener"])
     lab.docker(["update", "--cpus", "0", lab.container(BUYER) or ""])
-    lab.run(["pkill", "-CONT", "-x", "dockerd"])
 
 
 STATES: dict[str, Callable[[Lab], object]] = {
