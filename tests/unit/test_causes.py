@@ -47,8 +47,7 @@ def test_every_fault_of_the_lab_has_its_drill() -> None:
     }
     assert faults
     told = set(re.findall(r'(?:Fault|break_)\(\s*"([a-z-]+)"', text))
-    # What is done to the escrow is also drilled as a whole family (test_lab.py).
-    assert {fault for fault in faults - told if not fault.startswith(("wallet-", "monerod-", "signing-"))} == set()
+    assert faults - told == set()
 
 
 def test_the_pages_that_the_table_names_exist() -> None:
