@@ -29,11 +29,12 @@ def looked(
 ) -> dict[str, Any]:  # fmt: skip
     """Archives newest first. With `full` each role is read back to its newest good one, and no further unless everything is wanted."""
     wanted = roles or []
-    found, newest = [], {}
+    found: list[dict[str, Any]] = []
+    newest: dict[str, str] = {}
     for archive in _backup_shelf.archives(folder):
         if archive.role is not None and wanted and archive.role not in wanted:
             continue
-        done = archive.role in newest and not everything
+        done = not everything and (archive.role in newest or (bool(wanted) and newest.keys() >= set(wanted)))
         one = _entry(archive, key, LISTING if done else verify, site, seconds)
         found.append(one)
         for role in one["roles"]:

@@ -77,6 +77,17 @@ def test_the_newest_good_one_is_found_behind_a_bad_one(tmp_path: Path) -> None:
     assert _wallet_shelf.looked(folder, KEY, "full", site="market-2")["newest_good"] == {}
 
 
+def test_what_others_made_is_opened_only_while_a_good_one_is_looked_for(tmp_path: Path) -> None:
+    wallets(tmp_path / "buyer", "escrow_1")
+    made(order(tmp_path), job(tmp_path))
+    folder = tmp_path / "backups"
+    for name in ("buyer-20200101T000000Z.tar.gz.gpg", "buyer-29990101T000000Z.tar.gz.gpg"):
+        (folder / name).write_bytes(b"theirs")
+    found = _wallet_shelf.looked(str(folder), KEY, "full", roles=["buyer"])["backups"]
+    assert [one["good"] for one in found] == [False, True, None]
+    assert "is no file that gpg has encrypted" in found[0]["problem"]
+
+
 def test_an_empty_folder_is_no_error(tmp_path: Path) -> None:
     assert _wallet_shelf.looked(str(tmp_path / "none"), KEY, "full") == {"backups": [], "newest_good": {}, "latest": {}}
 
