@@ -66,7 +66,12 @@ def _size(path: str) -> int:
 @contextlib.contextmanager
 def scratch(parent: str) -> Iterator[str]:
     """A folder of our own, gone afterwards whatever happens; what killed runs left goes first."""
-    private_directory(parent)
+    # Folders above it that are not there yet must not be open to everybody either.
+    before = os.umask(0o077)
+    try:
+        private_directory(parent)
+    finally:
+        os.umask(before)
     # So that nobody sweeps a folder away between its making and its lock.
     with locked(os.path.join(parent, LOCK), 10.0):
         _sweep(parent)

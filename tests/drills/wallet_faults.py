@@ -61,7 +61,7 @@ FAULTS = (
         pool="always",
         mends=False,
         acts=False,
-        cause=("keys are locked by pid", "marketplace-wallet-check"),
+        cause=("keys are locked by pid", "monero-wallet-rpc", "in container"),
         never=("damaged",),
     ),
     WalletFault(

@@ -214,3 +214,8 @@ def test_a_scratch_folder_that_cannot_be_made_is_said(database: sqlite3.Connecti
     (tmp_path / "file").touch()
     found = _sqlite_ask.ask(path, SIGNING, str(tmp_path / "file/below"), Bounds())
     assert found["state"] == "unreadable" and "file" in found["problem"]
+
+
+def test_folders_that_are_made_for_a_copy_are_nobody_elses(database: sqlite3.Connection, path: str, tmp_path: Path) -> None:
+    assert _sqlite_ask.ask(path, SIGNING, str(tmp_path / "state/scratch"), Bounds())["state"] == "read"
+    assert [(tmp_path / one).stat().st_mode & 0o777 for one in ("state", "state/scratch")] == [0o700, 0o700]
