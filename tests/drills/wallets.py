@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from drills.observe import STATE_DIR
+from drills.observe import STATE_DIR, look
 from lab import escrow
 from lab.errors import LabError
 from lab.faults.outside import must_show
@@ -167,3 +167,5 @@ def fall_silent(lab: Lab, role: str) -> None:
 """
     lab.run(["nsenter", "-t", pid, "-n", "nft", "-f", "-"], check=True, stdin=rules)
     must_show("a server that gets no answer", lambda: server_says(lab, "not_responding", role))
+    # Healing restarts what the engine calls sick, and so takes the rules away.
+    must_show("an unhealthy container", lambda: look(lab).containers[RPC[role]].health == "unhealthy", 60)
