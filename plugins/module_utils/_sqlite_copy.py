@@ -15,19 +15,21 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from typing import Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes, sentence_from
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
-    locked,
     private_directory,
     sentence_for,
     try_lock,
 )
 
 SIDECARS = ("-wal", "-shm", "-journal")
-PREFIX = "sqlite-"
+PREFIX = "marketplace-sqlite-"
+# A folder is made and locked in less.
+YOUNG_SECONDS = 60.0
 LOCK = ".lock"
 # What stays free for others beside the copy.
 FLOOR = 64 * 1024 * 1024
@@ -66,17 +68,16 @@ def _size(path: str) -> int:
 @contextlib.contextmanager
 def scratch(parent: str) -> Iterator[str]:
     """A folder of our own, gone afterwards whatever happens; what killed runs left goes first."""
-    # Folders above it that are not there yet must not be open to everybody either.
-    before = os.umask(0o077)
-    try:
-        private_directory(parent)
-    finally:
-        os.umask(before)
-    # So that nobody sweeps a folder away between its making and its lock.
-    with locked(os.path.join(parent, LOCK), 10.0):
-        _sweep(parent)
-        folder = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
-        handle = try_lock(os.path.join(folder, LOCK))
+    if not os.path.isdir(parent):
+        # Folders above it that are not there yet must not be open to everybody either.
+        before = os.umask(0o077)
+        try:
+            private_directory(parent)
+        finally:
+            os.umask(before)
+    _sweep(parent)
+    folder = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
+    handle = try_lock(os.path.join(folder, LOCK))
     try:
         yield folder
     finally:
@@ -88,7 +89,7 @@ def scratch(parent: str) -> Iterator[str]:
 def _sweep(parent: str) -> None:
     for name in os.listdir(parent):
         folder = os.path.join(parent, name)
-        if not name.startswith(PREFIX) or not os.path.isdir(folder) or os.path.islink(folder):
+        if not name.startswith(PREFIX) or not _is_old_and_ours(folder):
             continue
         with contextlib.suppress(FileNotFoundError):  # another run wipes its own in this moment
             handle = try_lock(os.path.join(folder, LOCK))
@@ -97,6 +98,15 @@ def _sweep(parent: str) -> None:
                     shutil.rmtree(folder)
                 finally:
                     os.close(handle)
+
+
+def _is_old_and_ours(folder: str) -> bool:
+    """Others may have folders there too, and one that is being made has no lock yet."""
+    try:
+        found = os.lstat(folder)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and time.time() - found.st_mtime > YOUNG_SECONDS
 
 
 def copy(path: str, folder: str, timeout: float) -> tuple[str, bool]:

@@ -39,9 +39,11 @@ options:
         type: str
         required: true
   scratch_dir:
-    description: Folder for the copy, made with mode 0700. Its disk needs room for the whole set.
+    description:
+      - Folder in which the copy gets a folder of its own, with mode 0700, gone afterwards. Its disk needs room for the whole set.
+      - One that is not there is made, with mode 0700.
     type: path
-    default: /var/lib/marketplace_incident/scratch
+    default: /var/tmp
   tries:
     description: How many copies are made at most until one is sound.
     type: int
@@ -144,7 +146,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "queries": {"type": "list", "elements": "dict", "default": [], "options": query},
-            "scratch_dir": {"type": "path", "default": "/var/lib/marketplace_incident/scratch"},
+            "scratch_dir": {"type": "path", "default": "/var/tmp"},  # noqa: S108  a folder of its own is made there, with a name that nobody can guess
             "tries": {"type": "int", "default": 3},
             "rows": {"type": "int", "default": 100},
             "timeout": {"type": "float", "default": 10.0},

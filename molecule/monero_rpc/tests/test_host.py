@@ -54,7 +54,7 @@ def test_payouts_are_not_frozen(host):
 
 
 def test_no_copy_of_the_database_is_left(host):
-    assert host.check_output("find /var/lib/marketplace_incident/scratch -mindepth 1 -not -name .lock") == ""
+    assert host.check_output("find /var/tmp -maxdepth 1 -name 'marketplace-sqlite-*'") == ""
 
 
 def test_the_host_is_given_back(host):

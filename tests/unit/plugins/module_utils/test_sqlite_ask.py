@@ -61,21 +61,33 @@ def test_what_is_only_in_the_wal_is_read_and_nothing_is_touched(
 def test_no_copy_is_left(database: sqlite3.Connection, path: str, tmp_path: Path) -> None:
     ask(path)
     ask(path, "SELECT nonsense")
-    assert [one.name for one in (tmp_path / "scratch").iterdir()] == [".lock"]
+    assert list((tmp_path / "scratch").iterdir()) == []
     assert (tmp_path / "scratch").stat().st_mode & 0o777 == 0o700
 
 
 def test_what_a_killed_run_left_goes_and_what_a_living_one_has_stays(
     database: sqlite3.Connection, path: str, tmp_path: Path
 ) -> None:
-    for name in ("sqlite-dead", "sqlite-alive"):
-        (tmp_path / "scratch" / name).mkdir(parents=True)
-        (tmp_path / "scratch" / name / "copy.db").write_text("customers")
-    handle = try_lock(str(tmp_path / "scratch/sqlite-alive/.lock"))
+    for name in ("dead", "alive", "young"):
+        folder = tmp_path / "scratch" / f"marketplace-sqlite-{name}"
+        folder.mkdir(parents=True)
+        (folder / "copy.db").write_text("customers")
+        (folder / ".lock").touch()
+        os.utime(folder, (0, 0) if name != "young" else None)
+    (tmp_path / "scratch/other").mkdir()
+    handle = try_lock(str(tmp_path / "scratch/marketplace-sqlite-alive/.lock"))
     assert handle is not None
     ask(path)
     os.close(handle)
-    assert sorted(one.name for one in (tmp_path / "scratch").iterdir()) == [".lock", "sqlite-alive"]
+    left = sorted(one.name for one in (tmp_path / "scratch").iterdir())
+    assert left == ["marketplace-sqlite-alive", "marketplace-sqlite-young", "other"]
+
+
+def test_a_folder_that_is_there_keeps_its_mode(database: sqlite3.Connection, path: str, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir(mode=0o755)
+    (tmp_path / "scratch").chmod(0o1777)
+    ask(path)
+    assert (tmp_path / "scratch").stat().st_mode & 0o7777 == 0o1777
 
 
 @pytest.mark.parametrize(
