@@ -186,7 +186,7 @@ def auth_required(view: WalletView, wallet: Wallet) -> Finding | None:
             "or the user and password, to the login it was started with; a restart would change nothing."
         )
         return found
-    found.evidence.append(f"{where} was changed {clock_time(changed)}, after its start {clock_time(started)}")
+    found.evidence.insert(0, f"{where} was changed {clock_time(changed)}, after its start {clock_time(started)}")
     return ask_before_restart(view, found, "it reads its login only at its start, and the file is newer than that")
 
 

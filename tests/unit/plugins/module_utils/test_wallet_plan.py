@@ -214,6 +214,7 @@ def test_a_refused_login_is_restarted_only_where_its_file_is_newer_and_only_if_a
     plan = decide(found)
     assert doing(plan) == [] and asking(plan) == [f"restart:{one['service']}"]
     assert "reads its login only at its start" in plan["confirm"][0]["why"]
+    assert "after its start" in plan["causes"][0]["evidence"][0]
     assert doing(decide(found, confirm=f"restart:{one['service']}")) == [f"restart:{one['service']}"]
     one["login"]["file_changed_at"] = 0.0
     plan = decide(found, confirm=f"restart:{one['service']}")
