@@ -77,7 +77,9 @@ def as_typed(run: Mapping[str, Any], following: str) -> str:
     playbook, rest = found.groups()
     name = f"playbooks/{playbook}.yml" if run.get("from_clone", True) else f"monero_marketplace.incident.{playbook}"
     sources = [word for source in run.get("inventory") or [] for word in ("-i", str(source))]
-    return " ".join(["ansible-playbook", *sources, name]) + rest
+    # What one host's summary proposes is for that host.
+    limit = [] if "--limit" in rest else ["--limit", str(run["host"])]
+    return " ".join(["ansible-playbook", *sources, name, *limit]) + rest
 
 
 def _confirm(run: Mapping[str, Any]) -> list[str]:

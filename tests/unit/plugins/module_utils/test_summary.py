@@ -124,7 +124,7 @@ def test_a_refusal_says_why_and_the_command_first():
     assert text.split("\n") == [
         "OUTAGE market-1 · HELD, nothing changed",
         "why    Bob@laptop has been acting here.",
-        "next   ansible-playbook playbooks/outage.yml -e take_over=true",
+        "next   ansible-playbook playbooks/outage.yml --limit market-1 -e take_over=true",
         "cause  server exited",
     ]
 
