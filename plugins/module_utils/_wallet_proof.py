@@ -42,7 +42,7 @@ LABEL = "marketplace_incident=wallet-proof"
 PORT = 18082
 CLONE_NEWNET = 0x40000000
 DOCKER_SECONDS = 20.0
-OPEN_SECONDS = 60.0
+OPEN_SECONDS = 150.0
 # Copies must not be what fills a file system that lives in memory.
 FLOOR_BYTES = 16 * 1024 * 1024
 # Within the container.
