@@ -45,8 +45,8 @@ def read_freeze(path: str) -> dict[str, Any]:
         found = None
     if found is None or not all(_is_list(found.get(key, []), kind) for key, kind in LISTS.items()) or not found.get("services"):
         return _unreadable(name, "its file cannot be read")
-    policies = found.get("policies", {})
-    if not isinstance(policies, dict) or not all(_is_policy(one) for one in policies.values()):
+    policies, wallets = found.get("policies", {}), found.get("wallets", [])
+    if not isinstance(policies, dict) or not all(_is_policy(one) for one in policies.values()) or not _are_wallets(wallets):
         return _unreadable(name, "its file cannot be read")
     return {
         "name": name,
@@ -58,6 +58,7 @@ def read_freeze(path: str) -> dict[str, Any]:
         "wallet_services": [clean(one) for one in found.get("wallet_services", [])],
         "wallet_ports": list(found.get("wallet_ports", [])),
         "published_ports": list(found.get("published_ports", [])),
+        "wallets": [{key: clean(one[key]) for key in ("role", "wallet")} for one in wallets],
         "policies": {str(key): dict(one) for key, one in policies.items()},
         "readable": True,
     }
@@ -66,12 +67,18 @@ def read_freeze(path: str) -> dict[str, Any]:
 def _unreadable(name: str, reason: str) -> dict[str, Any]:
     return {
         "name": name, "reason": reason, "by": "unknown", "run_id": "unknown", "since": "unknown", "services": [], "wallet_services": [],
-        "wallet_ports": [], "published_ports": [], "policies": {}, "readable": False,
+        "wallet_ports": [], "published_ports": [], "wallets": [], "policies": {}, "readable": False,
     }  # fmt: skip
 
 
 def _is_list(found: Any, kind: type) -> bool:
     return isinstance(found, list) and all(isinstance(one, kind) and not isinstance(one, bool) for one in found)
+
+
+def _are_wallets(found: Any) -> bool:
+    return isinstance(found, list) and all(
+        isinstance(one, dict) and all(isinstance(one.get(key), str) for key in ("role", "wallet")) for one in found
+    )
 
 
 def _is_policy(found: Any) -> bool:

@@ -15,7 +15,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _payout_freeze_cut as cut
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
@@ -54,6 +54,8 @@ class Wish:
     wallet_ports: tuple[int, ...]
     state_dir: str
     unit_dir: str = "/etc/systemd/system"
+    # (role, wallet) of those that were touched, whose exchange the freeze waits for.
+    wallets: tuple[tuple[str, str], ...] = ()
 
     @property
     def folder(self) -> str:
@@ -180,8 +182,8 @@ def _wanted(wish: Wish, earlier: dict[str, Any] | None, seen: Seen, others: list
     known = earlier if earlier is not None and earlier["readable"] else None
     before: dict[str, Any] = known or {
         "name": wish.name, "reason": clean(wish.reason.strip(), LONGEST_REASON), "by": clean(wish.by), "run_id": clean(wish.run_id),
-        "since": utc(time.time()), "services": [], "wallet_services": [], "wallet_ports": [], "published_ports": [], "policies": {},
-        "readable": True,
+        "since": utc(time.time()), "services": [], "wallet_services": [], "wallet_ports": [], "published_ports": [], "wallets": [],
+        "policies": {}, "readable": True,
     }  # fmt: skip
     services = sorted({*before["services"], *wish.services})
     policies = dict(before["policies"])
@@ -199,8 +201,17 @@ def _wanted(wish: Wish, earlier: dict[str, Any] | None, seen: Seen, others: list
         "wallet_services": sorted({*before["wallet_services"], *wish.wallet_services}),
         "wallet_ports": sorted({*before["wallet_ports"], *wish.wallet_ports}),
         "published_ports": sorted({*before["published_ports"], *seen.published}),
+        "wallets": _wallets(before["wallets"], wish.wallets),
         "policies": policies,
     }
+
+
+def _wallets(before: list[dict[str, str]], more: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """A pair that lacks one half names no wallet, which is no reason not to freeze."""
+    pairs = {(one["role"], one["wallet"]) for one in before} | {
+        (clean(role), clean(wallet)) for role, wallet in more if role and wallet
+    }
+    return [{"role": role, "wallet": wallet} for role, wallet in sorted(pairs)]
 
 
 def _restarting(seen: Seen, services: list[str]) -> list[Container]:

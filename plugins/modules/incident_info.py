@@ -143,6 +143,10 @@ freezes:
       description: The ports of the host that lead there, cut off too.
       type: list
       elements: int
+    wallets:
+      description: The wallets that were touched, each with C(role) and C(wallet), whose exchange it waits for.
+      type: list
+      elements: dict
     policies:
       description: The restart policies before, by container.
       type: dict

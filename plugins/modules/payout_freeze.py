@@ -85,6 +85,23 @@ options:
     elements: int
     default: [18082]
     aliases: [wallet_port]
+  wallets:
+    description:
+      - The wallets that were touched, each by its role and its file name. Who lifts the freeze looks whether these, and not others, are
+        open and exchanged.
+      - A freeze that stands keeps those it has and gains these. An entry whose role or wallet is empty is left out.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      role:
+        description: The role of its wallet RPC.
+        type: str
+        required: true
+      wallet:
+        description: The name of the wallet file.
+        type: str
+        required: true
   project_dir:
     description: The folder of the Compose file.
     type: path
@@ -108,6 +125,9 @@ EXAMPLES = r"""
     reason: the buyer's wallet was rebuilt and needs an exchange of multisig info
     services: [server]
     wallet_services: [monero-wallet-rpc-buyer, monero-wallet-rpc-vendor, monero-wallet-rpc-arbiter]
+    wallets:
+      - role: buyer
+        wallet: escrow_1
     project_dir: /opt/marketplace/4.5/docker
     token: "{{ guard.token }}"
   register: frozen
@@ -151,6 +171,10 @@ freeze:
       description: The ports of the host that lead to wallets, cut too.
       type: list
       elements: int
+    wallets:
+      description: The wallets that were touched, each with C(role) and C(wallet).
+      type: list
+      elements: dict
     policies:
       description: The restart policies before, by container, each with C(service), C(name) and C(maximum).
       type: dict
@@ -222,6 +246,12 @@ ARGUMENTS = {
     "server_service": {"type": "str", "default": ""},
     "wallet_services": {"type": "list", "elements": "str", "default": []},
     "wallet_ports": {"type": "list", "elements": "int", "default": [18082], "aliases": ["wallet_port"]},
+    "wallets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"role": {"type": "str", "required": True}, "wallet": {"type": "str", "required": True}},
+    },
     "project_dir": {"type": "path", "required": True},
     "docker_timeout": {"type": "float", "default": 3.0},
     "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
@@ -242,6 +272,7 @@ def wish_of(options: dict[str, Any]) -> _payout_freeze.Wish:
         wallet_services=tuple(options["wallet_services"]),
         wallet_ports=tuple(options["wallet_ports"]),
         state_dir=options["state_dir"],
+        wallets=tuple((one["role"], one["wallet"]) for one in options["wallets"]),
     )
 
 

@@ -14,7 +14,7 @@ from unit.plugins.plans import Looks, decide, doing, exit_now, service
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_guard as guard
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _outcome as outcome
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._health_report import report
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, clean
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import frozen_services, read_freezes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_refusals import Request
@@ -78,12 +78,21 @@ def test_our_own_modules_ask_in_the_call_that_acts(places: Places) -> None:
         pass
 
 
-@pytest.mark.parametrize("text", ["{", '{"services": 7}'])
+@pytest.mark.parametrize(
+    "text", ["{", '{"services": 7}', *(json.dumps({**SAID, "wallets": one}) for one in (7, [7], [{"role": "buyer"}]))]
+)
 def test_one_that_cannot_be_read_forbids_every_start(places: Places, text: str) -> None:
     freeze(places, text)
     refused = guard.acquire(places, request("nginx"))
     assert refused["refusal"]["kind"] == "freeze" and "cannot be read" in refused["refusal"]["sentence"]
     assert guard.acquire(places, request())["granted"]
+
+
+def test_which_wallets_were_touched_is_told_and_an_older_file_names_none(places: Places) -> None:
+    freeze(places)
+    assert read_freezes(places)[0]["wallets"] == []
+    freeze(places, json.dumps({**SAID, "wallets": [{"role": "buyer", "wallet": "escrow\n_1", "more": 1}]}))
+    assert read_freezes(places)[0]["wallets"] == [{"role": "buyer", "wallet": clean("escrow\n_1")}]
 
 
 def test_a_folder_that_is_none_forbids_every_start_too(tmp_path: Path) -> None:

@@ -137,6 +137,17 @@ def test_said_again_nothing_changes_and_the_first_word_stays(tmp_path):
     assert not thaw(wish, machine).changed
 
 
+def test_a_freeze_that_stands_gains_the_wallets_that_are_touched_later(tmp_path):
+    wish, machine = host_in(tmp_path, wallets=(("vendor", "escrow_2"), ("buyer", ""), ("", "escrow_3")))
+    freeze(wish, machine)
+    assert standing(wish)[0]["wallets"] == [{"role": "vendor", "wallet": "escrow_2"}]
+    more = replace(wish, wallets=(("buyer", "escrow_1"), ("vendor", "escrow_2")))
+    assert freeze(more, machine, write=False).changed and freeze(more, machine).changed and not freeze(more, machine).changed
+    assert not freeze(replace(wish, wallets=()), machine).changed, "what was touched stays touched"
+    assert standing(wish)[0]["wallets"] == [{"role": "buyer", "wallet": "escrow_1"}, {"role": "vendor", "wallet": "escrow_2"}]
+    assert_frozen(wish, machine)
+
+
 @pytest.mark.parametrize("act", [freeze, thaw])
 def test_check_mode_only_says_so(tmp_path, act):
     wish, machine = host_in(tmp_path)

@@ -80,6 +80,13 @@ def test_thawed_by_the_same_way_back(run, engine, tmp_path):
     assert found["journal"][-1] == "payouts thawed (payouts) by bob: exchanged"
 
 
+def test_which_wallets_were_touched_is_kept_for_who_lifts_it(run):
+    touched = [{"role": "buyer", "wallet": "escrow_1"}]
+    found = run(**SITE, wallets=touched)
+    assert found["freeze"]["wallets"] == found["freezes"][0]["wallets"] == touched
+    assert "role" in run(**SITE, wallets=[{"wallet": "escrow_1"}])["msg"]
+
+
 def test_check_mode_tells_nobody_anything(run, engine, tmp_path):
     found = run(**SITE, _ansible_check_mode=True)
     assert found["changed"] and found["proof"] == [] and not (tmp_path / "state").exists()
