@@ -29,7 +29,8 @@ def test_there_were_three_wallets_and_more(host):
 
 def test_the_damaged_cache_is_kept_and_no_longer_used(host):
     damaged, now = before(host)[VENDOR], files(host)
-    kept = [path for path, digest in now.items() if digest == damaged]
+    # Monero itself leaves a copy of a cache that it could not read.
+    kept = [path for path, digest in now.items() if digest == damaged and path != f"{VENDOR}.unportable"]
     assert len(kept) == 1 and kept[0].startswith("/data/wallets/.marketplace_kept/vendor/escrow_1/")
     assert now.get(VENDOR) != damaged
 
