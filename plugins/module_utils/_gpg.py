@@ -94,8 +94,9 @@ class Stream:
 
     def _listen(self) -> None:
         stream = self._child.stderr
-        while stream is not None and (chunk := stream.read1(65536)):  # type: ignore[attr-defined]
-            self._said.extend(chunk[: max(0, SAID_LIMIT - len(self._said))])
+        with suppress(ValueError):  # whoever is done with the archive has closed it
+            while stream is not None and (chunk := stream.read1(65536)):  # type: ignore[attr-defined]
+                self._said.extend(chunk[: max(0, SAID_LIMIT - len(self._said))])
 
     def _ring(self) -> None:
         self._late = True
