@@ -60,6 +60,7 @@ def read_freeze(path: str) -> dict[str, Any]:
         "published_ports": list(found.get("published_ports", [])),
         "wallets": [{key: clean(one[key]) for key in ("role", "wallet")} for one in wallets],
         "policies": {str(key): dict(one) for key, one in policies.items()},
+        "whole": found["whole"] if isinstance(found.get("whole"), bool) else None,
         "readable": True,
     }
 
@@ -67,7 +68,8 @@ def read_freeze(path: str) -> dict[str, Any]:
 def _unreadable(name: str, reason: str) -> dict[str, Any]:
     return {
         "name": name, "reason": reason, "by": "unknown", "run_id": "unknown", "since": "unknown", "services": [], "wallet_services": [],
-        "wallet_ports": [], "published_ports": [], "wallets": [], "policies": {}, "readable": False,
+        "wallet_ports": [], "published_ports": [], "wallets": [], "policies": {}, "whole": None,
+        "readable": False,
     }  # fmt: skip
 
 
@@ -102,7 +104,8 @@ def freezing(freezes: Iterable[Mapping[str, Any]], services: Iterable[str]) -> t
 
 def words(freeze: Mapping[str, Any]) -> str:
     """payouts frozen since 2026-11-24T02:14:09Z by alice because the buyer's wallet needs an import"""
-    return f"payouts frozen since {freeze['since']} by {freeze['by']} because {freeze['reason']}"
+    half = " (placed or lifted by halves: the cut or a restart policy may be missing)" if freeze.get("whole") is False else ""
+    return f"payouts frozen since {freeze['since']} by {freeze['by']} because {freeze['reason']}{half}"
 
 
 def thaw_words(name: str, host: str = "") -> str:

@@ -6,7 +6,7 @@
 """Freeze payouts so that neither a playbook nor Docker nor a reboot lifts it, and thaw them exactly.
 
 What binds most comes first and goes last: the file that every playbook reads, then the cut, then the restart policies. Killed
-anywhere, the next call goes on; as long as the file lies there payouts are frozen.
+anywhere, the next call goes on; as long as the file lies there payouts are frozen, and it says of itself whether all else is in force.
 """
 
 from __future__ import annotations
@@ -111,13 +111,13 @@ def freeze(wish: Wish, machine: Machine, write: bool = True) -> Done:
     wanted = _wanted(wish, earlier, seen, [one for one in standing if one["name"] != wish.name])
     changed = wanted != earlier
     if changed and write:
-        _write(wish, wanted, earlier)
-    problem: IncidentError | None = None
+        _write(wish, {**wanted, "whole": False}, earlier)
+    # Told at the end: what else there is of a freeze is worth more then, not less.
+    problems: list[IncidentError | OSError] = []
     try:
         changed |= _cut(wish, machine, [*(one for one in standing if one["name"] != wish.name), wanted], write)
-    except IncidentError as refused:
-        # Told at the end: the restart policies are worth more then, not less.
-        problem = refused
+    except (IncidentError, OSError) as refused:
+        problems.append(refused)
     if seen.containers is None:
         not_done = [
             f"the restart policy of {', '.join(wish.services)} is as it was: {seen.why}; run the same again when it answers"
@@ -126,10 +126,15 @@ def freeze(wish: Wish, machine: Machine, write: bool = True) -> Done:
         not_done = []
         for one in _restarting(seen, wanted["services"]):
             changed = True
-            if write:
-                machine.set_policy(one.identity, "no", 0)
-    if problem is not None:
-        raise problem
+            try:
+                if write:
+                    machine.set_policy(one.identity, "no", 0)
+            except IncidentError as refused:
+                problems.append(refused)
+    if write and (changed or problems):
+        _write(wish, {**wanted, "whole": wanted["whole"] and not problems}, wanted)
+    if problems:
+        raise problems[0]
     return Done(changed, wanted, not_done, seen)
 
 
@@ -146,7 +151,9 @@ def thaw(wish: Wish, machine: Machine, write: bool = True) -> Done:
         raise IncidentError(
             f"Restart policies cannot be put back ({seen.why}), so nothing was thawed: start Docker, then run the same command again."
         )
-    _cut(wish, machine, others, write) if others else _uncut(wish, machine, write)
+    if write and mine["readable"] and mine["whole"] is not False:
+        mine = {**mine, "whole": False}
+        _write(wish, mine, mine)
     not_done = (
         []
         if mine["readable"]
@@ -164,6 +171,8 @@ def thaw(wish: Wish, machine: Machine, write: bool = True) -> Done:
             continue
         if write:
             machine.set_policy(container.identity, before["name"], before["maximum"])
+    # After them: a Docker that refuses leaves the cut in force, as everybody is told that it is.
+    _cut(wish, machine, others, write) if others else _uncut(wish, machine, write)
     if write:
         _release(wish, mine)
     return Done(True, mine, not_done, seen)
@@ -180,6 +189,8 @@ def _standing(wish: Wish) -> list[dict[str, Any]]:
 def _wanted(wish: Wish, earlier: dict[str, Any] | None, seen: Seen, others: list[dict[str, Any]]) -> dict[str, Any]:
     """What the file has to say: all that was said before, and what this call adds."""
     known = earlier if earlier is not None and earlier["readable"] else None
+    # Nobody knows which ports an unreadable one means: what is cut stays cut.
+    ports = cut.ports_in(_text(wish.rules)) if earlier is not None and known is None else set()
     before: dict[str, Any] = known or {
         "name": wish.name, "reason": clean(wish.reason.strip(), LONGEST_REASON), "by": clean(wish.by), "run_id": clean(wish.run_id),
         "since": utc(time.time()), "services": [], "wallet_services": [], "wallet_ports": [], "published_ports": [], "wallets": [],
@@ -199,10 +210,11 @@ def _wanted(wish: Wish, earlier: dict[str, Any] | None, seen: Seen, others: list
         **before,
         "services": services,
         "wallet_services": sorted({*before["wallet_services"], *wish.wallet_services}),
-        "wallet_ports": sorted({*before["wallet_ports"], *wish.wallet_ports}),
+        "wallet_ports": sorted({*before["wallet_ports"], *wish.wallet_ports, *ports}),
         "published_ports": sorted({*before["published_ports"], *seen.published}),
         "wallets": _wallets(before["wallets"], wish.wallets),
         "policies": policies,
+        "whole": seen.containers is not None,
     }
 
 
@@ -230,17 +242,13 @@ def _write(wish: Wish, wanted: dict[str, Any], earlier: dict[str, Any] | None) -
     write_json(wish.path, {key: value for key, value in wanted.items() if key != "readable"})
 
 
-def _ports(freezes: list[dict[str, Any]]) -> set[int]:
-    return {port for one in freezes for port in [*one["wallet_ports"], *one["published_ports"]]}
-
-
 def _cut(wish: Wish, machine: Machine, freezes: list[dict[str, Any]], write: bool) -> bool:
     """Whether the cut of these freezes was not in force as it has to be; afterwards it is."""
-    if not all(one["readable"] for one in freezes) and os.path.exists(wish.rules):
-        # Nobody knows which ports the unreadable one means: what is cut stays cut.
-        rules = _text(wish.rules)
-    else:
-        rules = cut.rules(_ports(freezes))
+    ports = {port for one in freezes for port in [*one["wallet_ports"], *one["published_ports"]]}
+    if not all(one["wallet_ports"] for one in freezes):
+        # Nobody knows which ports one means that cannot be read, or was written by hand: what is cut stays cut.
+        ports |= cut.ports_in(_text(wish.rules)) or set(wish.wallet_ports)
+    rules = cut.rules(ports)
     before = machine.tables()
     changed = set(before) != set(cut.FAMILIES) or not machine.enabled()
     nft = machine.nft()
@@ -277,7 +285,7 @@ def _uncut(wish: Wish, machine: Machine, write: bool) -> bool:
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except FileNotFoundError:
         return ""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Iterable
 
 TABLE = "marketplace_freeze"
@@ -45,6 +46,12 @@ table inet {TABLE} {{
     }}
 }}
 """
+
+
+def ports_in(text: str) -> set[int]:
+    """The ports that such rules cut."""
+    found = {int(port) for ports in re.findall(r"dport \{([^}]*)\}", text) for port in re.findall(r"\b[0-9]{1,5}\b", ports)}
+    return {port for port in found if 0 < port < 65536}
 
 
 def unit(rules_file: str, nft: str) -> str:

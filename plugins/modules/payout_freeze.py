@@ -178,6 +178,11 @@ freeze:
     policies:
       description: The restart policies before, by container, each with C(service), C(name) and C(maximum).
       type: dict
+    whole:
+      description:
+        - Whether cut and restart policies are in force too. V(false) while it is being placed or lifted, and where that was broken off.
+        - V(null) where nobody noted it, as in a file that was written by hand.
+      type: bool
     readable:
       description: Whether its file can be read.
       type: bool

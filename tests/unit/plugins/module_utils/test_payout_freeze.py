@@ -13,107 +13,22 @@ from typing import Any
 
 import pytest
 from unit.crash import killed_at_each_effect
+from unit.plugins.freezes import (
+    POLICIES,
+    assert_frozen,
+    assert_tells_the_truth,
+    assert_thawed,
+    host_in,
+    standing,
+)
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _payout_freeze, _payout_freeze_cut
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _payout_freeze_proof as proof
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._engine_files import Living
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import (
     frozen_services,
-    read_freezes,
     thaw_words,
 )
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._payout_freeze import Wish, freeze, thaw
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._payout_freeze_machine import Container, Seen
-
-POLICIES = {"aa": ["server", "on-failure", 3], "bb": ["server", "unless-stopped", 0], "cc": ["nginx", "always", 0]}
-
-
-class Machine:
-    """A host whose every state is a file, so that a killed child leaves what a killed module would."""
-
-    def __init__(self, folder: Path, wish: Wish) -> None:
-        self.folder, self.wish = folder, wish
-        self.docker, self.published, self.refuses = True, frozenset({18090}), False
-        if not (folder / "policies").exists():
-            (folder / "policies").write_text(json.dumps(POLICIES))
-
-    def look(self, _wallets: Any) -> Seen:
-        if not self.docker:
-            return Seen(None, "Docker gives no answer (docker.service is inactive)", "shop", self.published)
-        return Seen([Container(one, *what) for one, what in self.policies.items()], "", "shop", self.published)
-
-    @property
-    def policies(self) -> dict[str, list[Any]]:
-        return dict(json.loads((self.folder / "policies").read_text()))
-
-    def _put(self, name: str, text: str) -> None:
-        draft = os.open(str(self.folder / f"{name}.new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.write(draft, text.encode())
-        os.close(draft)
-        os.rename(str(self.folder / f"{name}.new"), str(self.folder / name))
-
-    def set_policy(self, identity: str, policy: str, maximum: int) -> None:
-        self._put("policies", json.dumps({**self.policies, identity: [self.policies[identity][0], policy, maximum]}))
-
-    def tables(self) -> dict[str, str]:
-        kernel = self.folder / "kernel"
-        return dict.fromkeys(_payout_freeze_cut.FAMILIES, kernel.read_text()) if kernel.exists() else {}
-
-    def enabled(self) -> bool:
-        return (self.folder / "enabled").exists()
-
-    def apply(self) -> None:
-        assert Path(self.wish.unit).exists(), "systemd knows no such unit"
-        self._put("enabled", "yes")
-        if self.refuses:
-            raise IncidentError("nft says no")
-        self._put("kernel", Path(self.wish.rules).read_text())
-
-    def disable(self) -> None:
-        if self.enabled():
-            os.unlink(self.folder / "enabled")
-
-    def forget(self) -> None:
-        if self.tables():
-            os.unlink(self.folder / "kernel")
-
-    def nft(self) -> str:
-        return "/usr/sbin/nft"
-
-
-def wish_in(folder: Path, **changes: Any) -> Wish:
-    known: dict[str, Any] = {
-        "name": "payouts", "reason": "an import is needed", "by": "alice", "run_id": "run-1", "services": ("server",),
-        "wallet_services": ("buyer", "vendor"), "wallet_ports": (18082,), "state_dir": str(folder / "state"),
-        "unit_dir": str(folder / "units"),
-    }  # fmt: skip
-    (folder / "units").mkdir(exist_ok=True)
-    return Wish(**{**known, **changes})
-
-
-def host_in(folder: Path, **changes: Any) -> tuple[Wish, Machine]:
-    wish = wish_in(folder, **changes)
-    return wish, Machine(folder, wish)
-
-
-def standing(wish: Wish) -> list[dict[str, Any]]:
-    return read_freezes(Places(state_dir=wish.state_dir, lease_dir=""))
-
-
-def assert_frozen(wish: Wish, machine: Machine) -> None:
-    (found,) = standing(wish)
-    assert (found["readable"], found["services"], found["by"]) == (True, ["server"], "alice")
-    assert [what[1] for what in machine.policies.values()] == ["no", "no", "always"]
-    assert machine.enabled() and "{ 18082, 18090 } drop" in machine.tables()["bridge"]
-    assert {one: policy["name"] for one, policy in found["policies"].items()} == {"aa": "on-failure", "bb": "unless-stopped"}
-
-
-def assert_thawed(wish: Wish, machine: Machine) -> None:
-    assert standing(wish) == [] and machine.policies == POLICIES
-    assert not machine.enabled() and not machine.tables()
-    assert not os.path.exists(wish.rules) and not list(Path(wish.unit_dir).rglob("*"))
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._payout_freeze import freeze, thaw
 
 
 def test_frozen_and_thawed_nothing_is_left_of_it(tmp_path):
@@ -180,25 +95,14 @@ def test_killed_while_freezing_a_rerun_freezes(tmp_path):
     assert killed_at_each_effect(tmp_path, host_in, act, converged) > 25
 
 
-def test_killed_while_thawing_a_rerun_thaws_and_until_then_it_is_frozen(tmp_path):
-    def act(folder: Path) -> Any:
-        wish, machine = host_in(folder)
-        # The file goes last: what was put back before it went is all of it.
-        assert standing(wish) or machine.policies == POLICIES
-        return thaw(wish, machine)
-
-    def converged(folder: Path, _done: Any) -> None:
-        assert_thawed(*host_in(folder))
-
-    assert killed_at_each_effect(tmp_path, lambda folder: freeze(*host_in(folder)), act, converged) > 12
-
-
 def test_while_docker_is_down_the_rest_is_done_and_the_missing_part_is_said(tmp_path):
     wish, machine = host_in(tmp_path)
     machine.docker = False
     done = freeze(wish, machine)
     assert standing(wish) and machine.enabled() and machine.tables() and machine.policies == POLICIES
     (sentence,) = done.not_done
+    assert_tells_the_truth(wish, machine)
+    assert not freeze(wish, machine).changed
     assert "restart policy of server" in sentence and "docker.service is inactive" in sentence
     machine.docker = True
     assert freeze(wish, machine).not_done == []
@@ -220,6 +124,7 @@ def test_a_cut_that_fails_does_not_keep_the_restart_policies_on(tmp_path):
     machine.refuses = True
     with pytest.raises(IncidentError, match="nft says no"):
         freeze(wish, machine)
+    assert_tells_the_truth(wish, machine)
     assert standing(wish) and [what[1] for what in machine.policies.values()] == ["no", "no", "always"]
 
 
@@ -293,56 +198,6 @@ def test_nothing_of_what_a_person_wrote_reaches_the_rules(tmp_path):
 def test_the_command_that_lifts_it_is_one_word_whatever_the_name():
     assert thaw_words("payouts", "market-1").endswith("--limit market-1 -e confirm=thaw:payouts")
     assert thaw_words("a b; rm", "h").endswith("""-e '{"confirm": "thaw:a b; rm"}'""")
-
-
-def living(service: str, address: str, **more: Any) -> Living:
-    return Living(
-        container_id=service * 3, name=service, project="shop", service=service, pid=1, started=1, address=address, user="", stop_signal=15,
-        stop_timeout=10.0, paused=False, addresses=(address,), gateways=("172.19.0.1",), **more,
-    )  # fmt: skip
-
-
-def proven(
-    monkeypatch: pytest.MonkeyPatch, inside: dict[str, str], host: dict[str, str], alive: list[Living]
-) -> list[dict[str, Any]]:
-    monkeypatch.setattr(proof, "_connect", lambda pid, _targets: host if pid is None else inside)
-    return proof.prove("shop", "server", ["buyer"], [18082], alive)
-
-
-SITE = [living("server", "172.19.0.4"), living("buyer", "172.19.0.6", published=(18090,))]
-WAYS = ["172.19.0.6 18082", "172.19.0.1 18090"]
-
-
-@pytest.mark.parametrize(
-    ("inside", "host", "verdict"),
-    [
-        (dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "open"), "cut"),
-        (dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "refused"), "cut"),
-        ({WAYS[0]: "silent", WAYS[1]: "open"}, dict.fromkeys(WAYS, "open"), "reached"),
-        ({WAYS[0]: "refused", WAYS[1]: "silent"}, dict.fromkeys(WAYS, "open"), "reached"),
-        (dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "silent"), "unproven"),
-        ({}, dict.fromkeys(WAYS, "open"), "unproven"),
-        (dict.fromkeys(WAYS, "silent"), {}, "unproven"),
-    ],
-)
-def test_a_cut_is_claimed_only_where_the_host_gets_through(monkeypatch, inside, host, verdict):
-    found = proven(monkeypatch, inside, host, SITE)
-    assert [(one["address"], one["port"]) for one in found] == [("172.19.0.6", 18082), ("172.19.0.1", 18090)]
-    assert proof.verdict(found) == verdict
-
-
-@pytest.mark.parametrize(
-    ("alive", "words"), [(SITE[1:], "server does not run"), (SITE[:1], "buyer does not run"), ([], "buyer does not run")]
-)
-def test_where_one_of_the_two_does_not_run_nothing_is_proven(monkeypatch, alive, words):
-    found = proven(monkeypatch, dict.fromkeys(WAYS, "silent"), dict.fromkeys(WAYS, "open"), alive)
-    assert proof.verdict(found) == "unproven" and words in found[0]["sentence"]
-
-
-def test_the_program_that_tries_tells_open_from_refused(site):
-    port = int(site.url.rpartition(":")[2])
-    found = proof._connect(None, [("a", "127.0.0.1", port), ("b", "127.0.0.1", 1)])
-    assert found == {f"127.0.0.1 {port}": "open", "127.0.0.1 1": "refused"}
 
 
 def test_the_unit_comes_before_docker_and_the_rules_replace_themselves(tmp_path):
