@@ -249,6 +249,7 @@ def silent(view: WalletView, wallet: Wallet) -> Finding | None:
         found.wait_for = f"its first answer (started {human_seconds(up or 0)} ago)"
     elif (wallet.get("process") or {}).get("moving") and not view.site.patience_over:
         found.wait_for = "it to answer: it works (processor or log)"
+        found.details["budget"] = view.site.sync_budget
     elif view.tried(name, "restart") and not view.was_restarted(wallet):
         found.escalate = f"{name} was to be restarted in this run and was not: run this playbook again."
     elif view.tried(name, "restart", "start"):
@@ -256,7 +257,10 @@ def silent(view: WalletView, wallet: Wallet) -> Finding | None:
     elif view.tried(name, "resume") and not view.site.patience_over:
         found.wait_for = "it to answer: it has just been told to go on"
     elif not _is_idle(wallet):
-        return ask_before_restart(view, found, "whether it is idle is not known, or something else answers in its place")
+        doubt = "it works (processor or log), which a restart would throw away"
+        if not (wallet.get("process") or {}).get("moving"):
+            doubt = "whether it is idle is not known, or something else answers in its place"
+        return ask_before_restart(view, found, doubt)
     elif view.signing()[0] == "none":
         found.do, found.reason = "restart", f"it does not answer, and {view.signing()[1]}"
     else:
@@ -266,7 +270,8 @@ def silent(view: WalletView, wallet: Wallet) -> Finding | None:
 
 def _is_idle(wallet: Wallet) -> bool:
     """Whether it was seen to do nothing; one that answers at once, but not as an RPC does, was looked at too shortly for that."""
-    return wallet["state"] == "port_closed" or (wallet.get("process") or {}).get("moving") is False
+    process = wallet.get("process")
+    return process.get("moving") is False if process else wallet["state"] == "port_closed"
 
 
 def lagging(view: WalletView, wallet: Wallet) -> Finding | None:

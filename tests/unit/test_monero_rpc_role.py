@@ -7,6 +7,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+from jinja2 import Environment
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_report import FUNDS
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER
 from rules.collection import PROJECT, load, module, strings, tasks
 
@@ -49,3 +53,45 @@ def test_open_rounds_are_asked_for_again_before_an_unconfirmed_step_ends_one() -
 def test_nothing_is_deleted() -> None:
     text = " ".join(path.read_text(encoding="utf-8") for path in STEPS.glob("*.yml"))
     assert not re.search(r"\brm\b|state: absent|unlink|'docker', 'rm'", text)
+
+
+@pytest.mark.parametrize(
+    ("details", "asked"), [({}, True), ({"touches_signing": False}, True), ({"touches_signing": True}, False)]
+)
+@pytest.mark.parametrize("step", ["restart", "switch"])
+def test_only_a_step_over_an_open_round_that_was_confirmed_is_not_asked_again(
+    step: str, details: dict[str, Any], asked: bool
+) -> None:
+    [again] = [task for task in listed(step) if task.get("ansible.builtin.include_tasks") == "_no_round.yml"]
+    given = {"monero_rpc_step": {"services": ["wallet"], "details": [details]}, "marketplace_daemon_service": "monerod"}
+    when = again["when"] if isinstance(again["when"], list) else [again["when"]]
+    assert all(Environment(autoescape=True).compile_expression(one)(**given) for one in when) is asked
+
+
+@pytest.mark.parametrize(
+    ("failed", "stops"),
+    [
+        ({"msg": "the hold forbids it"}, True),
+        ({"wallets": [{"state": "failed"}]}, True),
+        ({"wallets": [{"state": "not_responding"}]}, False),
+        ({"wallets": [{"state": "auth_required"}]}, False),
+    ],
+)
+def test_a_store_that_was_refused_keeps_the_restart_from_going_on(failed: dict[str, Any], stops: bool) -> None:
+    [block] = [task for task in load(STEPS / "_save_wallet.yml") if "rescue" in task]
+    first = block["rescue"][0]
+    assert module(first) == "ansible.builtin.fail"
+    jinja = Environment(autoescape=True)
+    jinja.tests["in"] = lambda value, among: value in among
+    found = jinja.compile_expression(first["when"].strip())(ansible_failed_result=failed, **first["vars"])
+    assert bool(found) is stops
+
+
+def test_the_lease_is_checked_right_before_a_restart() -> None:
+    order = [module(task) for task in listed("restart")]
+    assert order[order.index("ansible.builtin.command") - 1] == "ansible.builtin.include_role"
+
+
+def test_nothing_is_paid_by_a_playbook_that_says_so() -> None:
+    assert FUNDS == "nothing sent by this tool, nothing signed"
+    assert "service_verify_escrow: read_only" in (PROJECT / "playbooks/monero_rpc.yml").read_text(encoding="utf-8")

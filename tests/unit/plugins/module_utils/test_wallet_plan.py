@@ -127,8 +127,18 @@ def test_one_that_just_started_is_waited_for() -> None:
 def test_one_that_works_is_waited_for_before_it_is_restarted() -> None:
     found = silent(look("healthy"))
     wallet(found)["process"]["moving"] = True
-    plan = decide(found)
-    assert doing(plan) == [] and not plan["decided"]
+    plan = decide(found, sync_budget=300)
+    assert doing(plan) == [] and not plan["decided"] and plan["start_period"] == 300
+
+
+@pytest.mark.parametrize("state", ["port_closed", "not_responding"])
+def test_one_that_still_works_after_the_deadline_is_not_restarted_unasked(state: str) -> None:
+    found = silent(look("healthy"))
+    wallet(found).update(state=state)
+    wallet(found)["process"]["moving"] = True
+    plan = decide(found, patience_over=True)
+    assert doing(plan) == [] and asking(plan) == [f"restart:{BUYER}"]
+    assert "it works" in plan["confirm"][0]["why"]
 
 
 def test_one_that_is_not_seen_to_be_idle_is_restarted_only_if_asked() -> None:
@@ -139,6 +149,8 @@ def test_one_that_is_not_seen_to_be_idle_is_restarted_only_if_asked() -> None:
     assert doing(plan) == [] and asking(plan) == [f"restart:{BUYER}"]
     assert doing(decide(found, confirm=f"restart:{BUYER}")) == [f"restart:{BUYER}"]
     wallet(found)["state"] = "port_closed"
+    assert doing(decide(found)) == []
+    wallet(found)["process"] = None
     assert doing(decide(found)) == [f"restart:{BUYER}"]
 
 
