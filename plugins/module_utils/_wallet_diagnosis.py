@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
@@ -20,12 +20,19 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_files import is_doubtful
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER, SENTENCES
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import FREEZE, NOTABLE_BLOCKS, WalletView
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import (
+    FREEZE,
+    LAG_BLOCKS,
+    NOTABLE_BLOCKS,
+    WalletView,
+)
 
 # Those that may be told at once; each of the others is one wallet's own matter.
 TOGETHER = ("resume", "start")
 # What wallets that miss their daemon look like.
 FOR_WANT_OF_A_DAEMON = ("daemon-out-of-reach", "wallet-busy", "wallet-silent", "wallet-behind")
+# Steps after which another wallet's state, or none, may be in memory.
+TOUCHING = ("restart", "switch", "restore")
 # They follow a daemon that reads the chain.
 BEHIND_WITH_IT = ("wallet-busy", "wallet-behind")
 # What these say needs no look at the wallet's files.
@@ -136,7 +143,8 @@ def _steps(findings: list[Finding], view: WalletView) -> tuple[list[dict[str, An
     refused: list[dict[str, Any]] = []
     steps: list[dict[str, Any]] = []
     needing = [one for one in acting if one.do == "restore" or one.details.get("touches_signing")]
-    if needing and view.freeze is None:
+    # Somebody else's freeze is lifted when he likes: what we need is our own.
+    if needing and not any(one["name"] == FREEZE for one in view.told.freezes):
         if view.tried_on_host("freeze"):
             refused = [
                 _said(
@@ -147,7 +155,7 @@ def _steps(findings: list[Finding], view: WalletView) -> tuple[list[dict[str, An
             acting = [one for one in acting if one not in needing]
         else:
             why = f"what follows may leave {listed([str(one.service) for one in needing])} unable to sign until multisig info was exchanged"
-            steps.append(_step("freeze", [], why, view))
+            steps.append({**_step("freeze", [], why, view), "details": [{"wallets": [_touched(one, view) for one in needing]}]})
     for do in ORDER:
         group = [one for one in acting if one.do == do]
         # The daemon first, and by itself: what its wallets need then is another look's matter.
@@ -156,19 +164,30 @@ def _steps(findings: list[Finding], view: WalletView) -> tuple[list[dict[str, An
         for part in [root, rest] if do in TOGETHER else [[one] for one in root + rest]:
             if part:
                 steps.append(_step(do, part, "; ".join(dict.fromkeys(one.reason for one in part if one.reason)), view))
-    return steps + _thaws(findings, view), refused
+    if needing or any(do in TOUCHING for do, _service in view.site.tried):
+        # A word given before a wallet was touched says nothing about what became of it.
+        confirmed: frozenset[str] = frozenset()
+    else:
+        confirmed = view.site.confirm
+    return steps + _thaws(findings, view, confirmed), refused
 
 
-def _thaws(findings: list[Finding], view: WalletView) -> list[dict[str, Any]]:
+def _touched(one: Finding, view: WalletView) -> dict[str, str]:
+    wallet = next(wallet for wallet in view.wallets if wallet["service"] == one.service)
+    which = one.details.get("wallet") or wallet.get("open_wallet") or wallet.get("wanted_wallet") or ""
+    return {"role": str(wallet["role"]), "wallet": str(which)}
+
+
+def _thaws(findings: list[Finding], view: WalletView, confirmed: frozenset[str]) -> list[dict[str, Any]]:
     steps = []
     for one in view.told.freezes:
         name = str(one["name"])
         if view.tried(name, "thaw"):
             continue
-        if view.allows(f"thaw:{name}"):
+        if f"thaw:{name}" in confirmed:
             why = "confirmed"
-        elif name == FREEZE and one.get("readable", True) and not findings and _all_exchanged(view):
-            why = "every wallet is ready and none needs an exchange of multisig info"
+        elif name == FREEZE and one.get("readable", True) and not findings and _all_exchanged(view, one):
+            why = "every wallet is ready, none needs an exchange of multisig info, and no signing round is open"
         else:
             continue
         steps.append({**_step("thaw", [], why, view), "key": f"thaw:{name}", "details": [{"name": name, "why": why}]})
@@ -197,8 +216,25 @@ def _said(cause: str, sentence: str, service: Any = None) -> dict[str, Any]:
     return {"cause": cause, "service": service, "sentence": sentence, "log": []}
 
 
-def _all_exchanged(view: WalletView) -> bool:
-    return all(one["state"] == "ready" and one.get("import_needed") is False for one in view.wallets) and bool(view.wallets)
+def _all_exchanged(view: WalletView, freeze: Mapping[str, Any]) -> bool:
+    """That none needs an exchange does not prove a fresh one where a round is open: an older cache is complete too, with its nonces."""
+    touched = {str(one["role"]): str(one["wallet"]) for one in freeze.get("wallets") or []}
+    return (
+        bool(view.wallets)
+        and view.signing()[0] == "none"
+        and all(_can_sign(one) and touched.get(one["role"], "") in ("", one.get("open_wallet")) for one in view.wallets)
+    )
+
+
+def _can_sign(wallet: Mapping[str, Any]) -> bool:
+    lag = wallet.get("lag")
+    return (
+        wallet["state"] == "ready"
+        and wallet.get("import_needed") is False
+        and isinstance(lag, int)
+        and lag <= LAG_BLOCKS
+        and (wallet.get("multisig") or {}).get("ready") is True
+    )
 
 
 def _needing_exchange(view: WalletView) -> list[str]:
@@ -228,7 +264,7 @@ def _thaw_questions(view: WalletView, steps: list[dict[str, Any]]) -> list[dict[
         what = f"thaw:{one['name']}"
         if what in thawing and not view.allows(what):
             continue  # it needs no question
-        itself = f"; it ends by itself when every wallet is ready and needs no exchange of multisig info{known}"
+        itself = f"; it ends by itself when every wallet is ready and needs no exchange of multisig info{known}, and no signing round is open; {view.signing()[1]}"
         why = words(one) + (itself if one["name"] == FREEZE else "")
         found.append({"what": what, "service": None, "given": what in thawing, "why": why})
     return found
@@ -262,7 +298,7 @@ def _questions(findings: list[Finding], view: WalletView) -> dict[str, Any]:
     ]
     of_wallets = any(found.service != view.daemon.get("service") for found in findings)
     return {
-        "signing": of_wallets and view.told.signing is None and not view.told.no_query,
+        "signing": (of_wallets or view.freeze is not None) and view.told.signing is None and not view.told.no_query,
         "files": files,
         "restores": restores,
         "disks": view.told.full is None and any((one.get("files") or {}).get("leftovers") for one in view.wallets),

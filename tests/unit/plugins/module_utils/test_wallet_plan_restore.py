@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.plugins.wallet_plans import BUYER, FREEZE, asking, causes, decide, doing, look, told, wallet
+from unit.plugins.wallet_plans import BUYER, FREEZE, ONE_OPEN, asking, causes, decide, doing, look, silent, told, wallet
 
 OPENED = [f"open:{BUYER}"]
 RESCAN = {"ladder": "rescan", "confirm": "", "why": "the keys are sound", "lost": []}
@@ -107,6 +107,38 @@ def test_payouts_go_on_when_every_wallet_is_ready_and_needs_no_exchange() -> Non
     plan = decide(look("healthy"), freezes=[FREEZE])
     assert doing(plan) == ["thaw:payouts"] and asking(plan) == [] and not plan["settled"]
     assert plan["steps"][0]["details"][0]["name"] == "payouts"
+
+
+def test_payouts_stay_frozen_over_an_open_signing_round() -> None:
+    """A wallet that came back with an older cache needs no exchange either, and has its old nonces."""
+    plan = decide(look("healthy"), freezes=[FREEZE], signing=ONE_OPEN, tried=[f"restart:{BUYER}"])
+    assert doing(plan) == [] and asking(plan) == ["thaw:payouts"] and "open for 7" in plan["confirm"][0]["why"]
+    assert decide(look("healthy"), freezes=[FREEZE], signing={})["ask"]["signing"]
+    assert doing(decide(look("healthy"), freezes=[FREEZE], signing_query="")) == []
+
+
+def test_payouts_go_on_only_on_the_word_of_the_wallet_that_was_touched() -> None:
+    found = look("healthy")
+    other = {**FREEZE, "wallets": [{"role": "buyer", "wallet": "escrow_99"}]}
+    assert doing(decide(found, freezes=[other])) == []
+    other["wallets"] = [{"role": "buyer", "wallet": wallet(found)["open_wallet"]}]
+    assert doing(decide(found, freezes=[other])) == ["thaw:payouts"]
+    wallet(found)["lag"] = None
+    assert doing(decide(found, freezes=[other])) == []
+
+
+def test_a_word_given_before_a_wallet_is_touched_thaws_nothing() -> None:
+    confirm = f"restart:{BUYER},thaw:payouts"
+    assert doing(decide(silent(look("healthy")), signing=ONE_OPEN, freezes=[FREEZE], confirm=confirm)) == [f"restart:{BUYER}"]
+    after = decide(look("healthy"), signing=ONE_OPEN, freezes=[FREEZE], confirm=confirm, tried=[f"restart:{BUYER}"])
+    assert doing(after) == []
+
+
+def test_another_freeze_is_not_the_one_that_is_needed() -> None:
+    other = {**FREEZE, "name": "audit"}
+    plan = decide(silent(look("healthy")), signing=ONE_OPEN, freezes=[other], confirm=f"restart:{BUYER}")
+    assert doing(plan) == ["freeze", f"restart:{BUYER}"]
+    assert plan["steps"][0]["details"] == [{"wallets": [{"role": "buyer", "wallet": "escrow_1"}]}]
 
 
 @pytest.mark.parametrize("needed", [True, None])
