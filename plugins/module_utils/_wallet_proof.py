@@ -25,7 +25,7 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, run
@@ -70,10 +70,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Copy:
-    """The files of one wallet that are to be opened. Without a cache only the keys are."""
+    """The files of one wallet that are to be opened. Without a cache only the keys are; without a password by that of the others."""
 
     keys: str
     cache: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,12 @@ def look(copies: dict[str, Copy], password: str, place: Place) -> dict[str, Seen
             _laid_out(copies, work)
             with _running(place, work, deadline) as session:
                 names = {label: f"w{number}" for number, label in enumerate(copies)}
-                found = {label: session.keys(names[label], password) for label in copies}
+                passwords = {label: password if copy.password is None else copy.password for label, copy in copies.items()}
+                found = {label: session.keys(names[label], passwords[label]) for label in copies}
                 # The caches last: a damaged one may take the whole wallet RPC with it.
                 for label, copy in copies.items():
                     if copy.cache is not None and found[label].keys == "open":
-                        found[label] = session.cache(f"{names[label]}c", password, found[label])
+                        found[label] = session.cache(f"{names[label]}c", passwords[label], found[label])
                 return found
 
 

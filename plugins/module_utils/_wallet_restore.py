@@ -39,6 +39,16 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
 
 
 @dataclass(frozen=True)
+class Other:
+    """The wallet of another signer. None as its password is that of the wallet that is restored."""
+
+    role: str
+    directory: str
+    wallet: str
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What is to be restored from what, and what is known of whose it is."""
 
@@ -53,7 +63,7 @@ class Wanted:
     site: str = ""
     pin: str = ""
     address: str = ""
-    others: tuple[tuple[str, str, str], ...] = ()
+    others: tuple[Other, ...] = ()
     unknown_signer: bool = False
     nothing_signed_since: bool = False
     state_dir: str = "/var/lib/marketplace_incident"
@@ -183,19 +193,19 @@ class _KeysFromBackup:
     def _from(self, listing: Listing, scratch: str, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
         wanted, files = self._wanted, self._files
         members = listing.wallet(wanted.wallet)
+        self._nobody_elses(members[KEYS].sha256)
         ours = os.path.join(scratch, members[KEYS].file)
         copies = {"archive": Copy(ours, files.cache.path if files.cache else None)}
         if files.copy is not None and files.keys is not None and files.keys.sha256 != members[KEYS].sha256:
             copies["live"] = Copy(files.copy.keys)
-        for role, directory, name in wanted.others:
-            theirs = _wallet_files.read(directory, name).copy
+        for other in wanted.others:
+            theirs = _wallet_files.read(other.directory, other.wallet).copy
             if theirs is not None:
-                copies[f"of {role}"] = Copy(theirs.keys)
+                copies[f"of {other.role}"] = Copy(theirs.keys, password=other.password)
         seen = _proven(copies, wanted)
         archived, live = seen["archive"], seen.get("live")
-        signer = self._signer(
-            archived, live, {role: seen.get(f"of {role}") for role, _d, _n in wanted.others}, members[KEYS].sha256
-        )
+        others = {other.role: seen.get(f"of {other.role}") for other in wanted.others}
+        signer = self._signer(archived, live, others, members[KEYS].sha256)
         result = self._result(listing, members, archived, signer)
         if files.keys is not None and files.keys.sha256 == members[KEYS].sha256 and result["cache"] in ("left", "absent"):
             return {**result, "changed": False, "did": [], "kept": [], "lost": [], "resumed": False}
@@ -208,6 +218,22 @@ class _KeysFromBackup:
         _nobody_has_it_open(_wallet_files.read(wanted.directory, wanted.wallet))
         _wallet_swap.settle(change, wanted.state_dir, wanted.directory, wanted.wallet)
         return _ended(wanted, change, False, tell)
+
+    def _nobody_elses(self, digest: str) -> None:
+        """Whatever its name and password: keys that lie in another signer's folder are that signer's."""
+        wanted = self._wanted
+        own = os.path.realpath(os.path.join(wanted.directory, wanted.wallet) + _wallet_files.KEYS)
+        for other in wanted.others:
+            for path in sorted(glob.glob(os.path.join(glob.escape(other.directory), "*" + _wallet_files.KEYS))):
+                if os.path.islink(path) or not os.path.isfile(path) or os.path.realpath(path) == own:
+                    continue
+                theirs = _wallet_files.read_file(path)
+                if theirs is not None and theirs.sha256 == digest:
+                    raise NotRestored(
+                        "other_signer",
+                        f"{wanted.archive}: the keys of {wanted.wallet} in it are the {other.role}'s ({path}, byte for byte), and not the "
+                        f"{wanted.role}'s; for all signers of an escrow the address is the same, so it proves nothing. Nothing was done.",
+                    )
 
     def _signer(self, archived: Seen, live: Seen | None, others: dict[str, Seen | None], digest: str) -> dict[str, Any]:
         """Whose keys the archive holds, and how that is known. The address is necessary and proves nothing."""

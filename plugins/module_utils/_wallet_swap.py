@@ -32,6 +32,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
 KEPT = ".marketplace_kept"
 # In a folder whose change came to its end.
 DONE = "kept.json"
+# Ends the name of a folder in which a change that nobody can end any more has kept something.
+UNFINISHED = ".unfinished"
 FORMAT = 1
 # What must stay free where the new files are laid ready.
 FLOOR_BYTES = 16 * 1024 * 1024
@@ -116,7 +118,7 @@ def begun(state_dir: str, directory: str, wallet: str) -> Change | None:
 
 
 def fresh_folder(directory: str, wallet: str, stamp: str) -> str:
-    """Where originals and new files of this change lie. What a call that came to no journal has left is taken away."""
+    """Where originals and new files of this change lie. What a call that came to no journal had laid ready is taken away."""
     root = os.path.join(keep_root(directory), wallet)
     before = os.umask(0o077)
     try:
@@ -124,12 +126,24 @@ def fresh_folder(directory: str, wallet: str, stamp: str) -> str:
     finally:
         os.umask(before)
     for name in os.listdir(root):
-        if os.path.isdir(os.path.join(root, name)) and not os.path.exists(os.path.join(root, name, DONE)):
-            shutil.rmtree(os.path.join(root, name))
+        _tidied(os.path.join(root, name))
     folder = os.path.join(root, f"{stamp}-{os.getpid()}")
     private_directory(os.path.join(folder, "new"))
     os.chmod(folder, 0o700)
     return folder
+
+
+def _tidied(folder: str) -> None:
+    """What was kept may be the only copy there is, so only what came from an archive goes."""
+    if not os.path.isdir(folder) or folder.endswith(UNFINISHED) or os.path.exists(os.path.join(folder, DONE)):
+        return
+    new = os.path.join(folder, "new")
+    if os.path.isdir(new):
+        shutil.rmtree(new)
+    if os.listdir(folder):
+        os.rename(folder, folder + UNFINISHED)
+    else:
+        os.rmdir(folder)
 
 
 def stage(source: str, folder: str, name: str, like: str) -> str:

@@ -113,6 +113,9 @@ options:
         description: Its name.
         type: str
         required: true
+      password:
+        description: The password of its file. Not given, it is that of the wallet itself.
+        type: str
   unknown_signer:
     description: Take keys of which it cannot be proven whose they are, because a person knows. Keys proven to be another's are refused in any case.
     type: bool
@@ -232,6 +235,7 @@ OTHER = {
     "role": {"type": "str", "required": True},
     "directory": {"type": "path", "required": True},
     "wallet": {"type": "str", "required": True},
+    "password": {"type": "str", "no_log": True},
 }
 
 
@@ -248,7 +252,7 @@ def wanted_of(options: dict[str, Any]) -> _wallet_restore.Wanted:
         site=options["site"],
         pin=options["pin"],
         address=options["address"],
-        others=tuple((other["role"], other["directory"], other["wallet"]) for other in options["others"]),
+        others=tuple(_wallet_restore.Other(**other) for other in options["others"]),
         unknown_signer=options["unknown_signer"],
         nothing_signed_since=options["nothing_signed_since"],
         state_dir=options["state_dir"],

@@ -48,7 +48,7 @@ options:
     type: str
     default: ""
   others:
-    description: The wallets of the other signers, to tell them apart. They are expected to have the same password.
+    description: The wallets of the other signers, to tell them apart.
     type: list
     elements: dict
     default: []
@@ -65,6 +65,9 @@ options:
         description: Its name.
         type: str
         required: true
+      password:
+        description: The password of its file. Not given, it is that of the wallet itself.
+        type: str
   network:
     description: The Monero network the wallet was made for.
     type: str
@@ -155,6 +158,7 @@ OTHER = {
     "role": {"type": "str", "required": True},
     "directory": {"type": "path", "required": True},
     "wallet": {"type": "str", "required": True},
+    "password": {"type": "str", "no_log": True},
 }
 
 
@@ -168,7 +172,7 @@ def look(options: dict[str, Any]) -> dict[str, Any]:
         theirs = _wallet_files.read(other["directory"], other["wallet"]).copy
         if theirs is not None:
             # Only whose they are is asked, for which their keys are enough.
-            copies[other["role"]] = _wallet_proof.Copy(theirs.keys)
+            copies[other["role"]] = _wallet_proof.Copy(theirs.keys, password=other["password"])
     place = _wallet_proof.Place(options["image"], options["scratch_dir"], options["timeout"], options["network"])
     try:
         seen = _wallet_proof.look(copies, options["password"], place)

@@ -30,6 +30,23 @@ def test_what_is_said_stays() -> None:
     assert marketplace_wallets([{**said, "directory": None}], "/d")[0]["directory"] == "/d/wallets/vendor"
 
 
+def test_the_others_keep_their_own_name_and_password() -> None:
+    site = [
+        {"role": "buyer", "service": "b", "wallet": "first", "password": "1"},
+        {"role": "vendor", "service": "v", "wallet": "second", "password": "2"},
+        {"role": "arbiter", "service": "a", "directory": "/third"},
+    ]
+    arbiter = {"role": "arbiter", "directory": "/third", "wallet": "first", "password": ""}
+    assert marketplace_wallets(site, "/d", beside="buyer", wallet="first") == [
+        {"role": "vendor", "directory": "/d/wallets/vendor", "wallet": "second", "password": "2"},
+        arbiter,
+    ]
+    # A wallet that is not the one the site names belongs to another escrow, in which all have the same name.
+    other = marketplace_wallets(site, "/d", beside="buyer", wallet="escrow_7")
+    assert [one["wallet"] for one in other] == ["escrow_7", "escrow_7"]
+    assert marketplace_wallets(site[:1] + site[2:], "/d", beside="buyer") == []
+
+
 @pytest.mark.parametrize("wrong", ["x", None, [1], [{"role": "buyer"}], {"role": "buyer", "service": "rpc"}])
 def test_something_else_is_refused(wrong: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="role and a service"):
