@@ -50,7 +50,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(ladder), which is V(none), V(rescan), V(keys_from_backup) or V(refused), and C(why) in a sentence.
+    - C(ladder), which is V(none), V(resume), V(rescan), V(keys_from_backup) or V(refused), and C(why) in a sentence.
     - C(archive) and its C(age) in seconds, null where none is needed; C(changes) and C(lost), in sentences; C(confirm), the word that is
       needed for it, empty where none is.
   type: dict

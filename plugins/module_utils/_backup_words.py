@@ -116,20 +116,47 @@ def report(
     }
 
 
-def pinned(text: str, backups: list[dict[str, Any]], host: str) -> dict[str, Any]:
-    """Pins of a host with those of wallets that had none. What is pinned stays: only a person can say that keys may be others."""
-    there: Any = None
+def _pins(text: str, host: str) -> dict[str, Any] | None:
+    """What the desk's file says; None where it cannot be understood."""
     try:
         known = json.loads(text) if text.strip() else {"format": 1, "host": host, "wallets": {}}
         there = known["wallets"]
-        sound = isinstance(there, dict) and all(isinstance(names, dict) for names in there.values())
     except (ValueError, KeyError, TypeError, RecursionError):
-        sound = False
-    if not sound:
+        return None
+    sound = isinstance(there, dict) and all(isinstance(names, dict) for names in there.values())
+    return dict(known) if sound else None
+
+
+def pin_of(text: str, host: str, role: str, wallet: str, signer: str) -> dict[str, Any]:
+    """What a wallet's keys are pinned to: the inventory's, else the desk's, and nothing where they contradict each other."""
+    known = _pins(text, host)
+    if known is None:
+        return {
+            "pin": "",
+            "problem": f"The pins of {host} on the desk cannot be understood: look at pins/wallets/{host}.json there before keys are restored.",
+        }
+    there = known["wallets"].get(role, {}).get(wallet)
+    desk = str(there.get("keys_sha256") or "") if isinstance(there, dict) else ""
+    if desk and signer and desk.lower() != signer.lower():
+        return {
+            "pin": "",
+            "problem": (
+                f"The {role}'s {clean_line(wallet, 60)} is pinned to {_short(signer)} in the inventory (marketplace_wallets[].signer), and to "
+                f"{_short(desk)} on the desk (pins/wallets/{host}.json): find out which is right, and correct the other before keys are restored."
+            ),
+        }
+    return {"pin": signer or desk, "problem": ""}
+
+
+def pinned(text: str, backups: list[dict[str, Any]], host: str) -> dict[str, Any]:
+    """Pins of a host with those of wallets that had none. What is pinned stays: only a person can say that keys may be others."""
+    known = _pins(text, host)
+    if known is None:
         return {
             "text": text, "added": [], "differ": [],
             "problem": f"the pins of {host} on the desk cannot be understood and were left alone: look at pins/wallets/{host}.json",
         }  # fmt: skip
+    there = known["wallets"]
     added, differ = [], []
     for one in backups:
         if one["state"] not in ("made", "fresh"):

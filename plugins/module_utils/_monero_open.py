@@ -110,6 +110,8 @@ def close_one(wallet: Wallet, timeout: float, patience: float, dry: bool) -> dic
                 return _done(found, "closed_already", "no wallet is open")
             if wallet.file and opened and opened != wallet.file:
                 return _done(found, "closed_already", f"{opened} is open, not {wallet.file}", height=before)
+            if wallet.file and not opened:
+                return _done(found, "failed", f"whether {wallet.file} or another wallet is open cannot be seen", height=before)
             if dry:
                 return _done(found, "ready", "would be closed", height=before)
             since = _monero_process.log_size(wallet.log_path)

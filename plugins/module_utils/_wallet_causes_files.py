@@ -61,7 +61,12 @@ def damaged(view: WalletView, wallet: Wallet) -> Finding | None:
     plan = view.told.restores.get(role) or {}
     ladder = str(plan.get("ladder") or "")
     found.details = {"role": role, "wallet": which}
-    if ladder == "rescan":
+    if ladder == "resume":
+        found.do = "restore"
+        found.reason = (
+            "an earlier restore of it was begun and is ended first; payouts are frozen until multisig info was exchanged"
+        )
+    elif ladder == "rescan":
         found.do = "restore"
         found.reason = (
             "the damaged cache is kept and the chain is read again; payouts are frozen first, until multisig info was exchanged"

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_proof import Copy, Seen
 
@@ -113,9 +113,18 @@ def pin_of(files: Files, pin: str) -> str:
     return "equal" if files.keys.sha256 == pin.lower() else "differs"
 
 
-def judged(files: Files, pin: str, seen: Seen | None, others: Mapping[str, Seen | None], problem: str = "") -> dict[str, Any]:
-    """The whole answer. seen is None where no throw-away could be asked; problem says why."""
-    same_password = [role for role, other in others.items() if other is not None and other.keys == "open"]
+def judged(
+    files: Files,
+    pin: str,
+    seen: Seen | None,
+    others: Mapping[str, Seen | None],
+    problem: str = "",
+    own_password: Collection[str] = (),
+) -> dict[str, Any]:
+    """The whole answer. seen is None where no throw-away could be asked; problem says why. own_password: the others with another one."""
+    same_password = [
+        role for role, other in others.items() if other is not None and other.keys == "open" and role not in own_password
+    ]
     state, evidence = _state(files, pin_of(files, pin), seen, problem, same_password)
     if seen is not None and seen.keys == "open" and pin_of(files, pin) == "differs":
         evidence.append(
@@ -190,11 +199,16 @@ def _refused(keys: File, pin: str, seen: Seen, same_password: list[str]) -> tupl
         return "wrong_password", [
             f"{keys.path} is what was pinned, byte for byte, and does not open: the password given is not its own"
         ]
-    if pin == "differs":
-        return "keys_damaged", [f"{keys.path} is not what was pinned, and does not open with the password given"]
+    # To Monero an altered content and a wrong password look the same, and a changed password changes the whole file.
     if same_password:
-        return "keys_damaged", [f"{keys.path} does not open with the password that opens {' and '.join(same_password)}'s"]
-    # To Monero an altered content and a wrong password look the same.
+        return "keys_damaged", [
+            f"{keys.path} does not open with the password that opens {' and '.join(same_password)}'s: "
+            "it is damaged, unless its password alone was changed"
+        ]
+    if pin == "differs":
+        return "unknown", [
+            f"{keys.path} is not what was pinned, and does not open with the password given: it is damaged, or its password was changed"
+        ]
     return "unknown", [
         f"{keys.path} does not open with the password given, and nothing is pinned to compare it with: it may be damaged, or the password wrong"
     ]

@@ -80,8 +80,27 @@ def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str,
     if not dry:
         _nobody_has_it_open(files)
     earlier = _wallet_swap.begun(wanted.state_dir, directory, wallet)
-    if earlier is not None:
-        return _ended(wanted, earlier, dry, tell, resumed=True)
+    if earlier is None:
+        return _asked(wanted, files, dry, tell)
+    ended = _ended(wanted, earlier, dry, tell, resumed=True)
+    if dry or wanted.state == "resumed":
+        return ended
+    # What was begun may be long ago, and not what is wrong now.
+    try:
+        asked = _asked(wanted, _wallet_files.read(directory, wallet), dry, tell)
+    except NotRestored as refused:
+        raise NotRestored(refused.kind, f"{refused} What an earlier restore had begun was ended before.") from None
+    if not asked["changed"]:
+        return ended
+    both = {name: ended[name] + [one for one in asked[name] if one not in ended[name]] for name in ("did", "kept", "lost")}
+    return {**asked, **both, "resumed": True}
+
+
+def _asked(wanted: Wanted, files: Files, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+    if wanted.state == "resumed":
+        return {
+            "cache": "left", "signer": None, "archive": None, "lost": [], "did": [], "changed": False, "kept": [], "resumed": False,
+        }  # fmt: skip
     plan = _Rescan(wanted, files) if wanted.state == "cache_parked" else _KeysFromBackup(wanted, files)
     return plan.carried_out(dry, tell)
 
@@ -90,7 +109,10 @@ def _ended(wanted: Wanted, change: Change, dry: bool, tell: Callable[[str], None
     kept = _wallet_swap.kept_by(change)
     if not dry:
         kept = _wallet_swap.carry_out(change, wanted.state_dir, wanted.directory, wanted.wallet, tell)
-    return {**change.note["result"], "changed": True, "kept": kept, "resumed": resumed}
+    result = dict(change.note["result"])
+    if resumed:
+        result["did"] = [f"ended what an earlier restore had begun: {one}" for one in result["did"]]
+    return {**result, "changed": True, "kept": kept, "resumed": resumed}
 
 
 def _nobody_has_it_open(files: Files) -> None:
@@ -151,6 +173,8 @@ class _Rescan:
         folder = _wallet_swap.fresh_folder(wanted.directory, wanted.wallet, _stamp(moment))
         parked = Original(files.cache.path, files.cache.sha256, wanted.wallet, goes=True)
         change = Change((parked,), (), folder, {"at": utc(moment), "state": wanted.state, "result": result})
+        # The proof took its time.
+        _nobody_has_it_open(_wallet_files.read(wanted.directory, wanted.wallet))
         _wallet_swap.settle(change, wanted.state_dir, wanted.directory, wanted.wallet)
         return _ended(wanted, change, False, tell)
 

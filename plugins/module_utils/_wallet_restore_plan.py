@@ -3,7 +3,7 @@
 
 # Private to this collection.
 
-"""The ladder of a wallet's restore: nothing, the same keys and a rescan, keys from a backup, or a refusal."""
+"""The ladder of a wallet's restore: nothing, the end of an earlier one, the same keys and a rescan, keys from a backup, or a refusal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,13 @@ def plan(
         "ladder": "refused", "archive": None, "age": None, "changes": [], "lost": [], "confirm": "", "why": "",
         "role": role, "wallet": wallet, "state": state,
     }  # fmt: skip
-    if state == "sound":
+    if files.get("unfinished"):
+        found.update(
+            ladder="resume",
+            changes=[f"what an earlier restore of {wallet} had begun is ended, the originals kept"],
+            why=f"An earlier restore of {wallet} was begun and not ended: it is ended before anything else.",
+        )
+    elif state == "sound":
         found.update(ladder="none", why=f"The files of {wallet} are well: {evidence}.")
     elif state == "cache_missing":
         found.update(

@@ -117,6 +117,11 @@ def begun(state_dir: str, directory: str, wallet: str) -> Change | None:
         ) from None
 
 
+def is_begun(state_dir: str, directory: str, wallet: str) -> bool:
+    """Whether an earlier call has not come to its end, readable or not."""
+    return os.path.exists(journal_path(state_dir, directory, wallet))
+
+
 def fresh_folder(directory: str, wallet: str, stamp: str) -> str:
     """Where originals and new files of this change lie. What a call that came to no journal had laid ready is taken away."""
     root = os.path.join(keep_root(directory), wallet)
@@ -127,7 +132,11 @@ def fresh_folder(directory: str, wallet: str, stamp: str) -> str:
         os.umask(before)
     for name in os.listdir(root):
         _tidied(os.path.join(root, name))
-    folder = os.path.join(root, f"{stamp}-{os.getpid()}")
+    # One that is there belongs to another change, maybe to one that this call has just ended.
+    named = os.path.join(root, f"{stamp}-{os.getpid()}")
+    folder, number = named, 1
+    while os.path.lexists(folder):
+        folder, number = f"{named}-{number}", number + 1
     private_directory(os.path.join(folder, "new"))
     os.chmod(folder, 0o700)
     return folder

@@ -52,8 +52,9 @@ options:
         loads stays.
       - V(keys_from_backup) puts the keys of O(archive) in place of keys that are gone or damaged. A cache beside them stays if it loads with
         them, else it is moved aside.
+      - V(resumed) only ends what an earlier call had begun. The others do so too, and then what they are for.
     type: str
-    choices: [cache_parked, keys_from_backup]
+    choices: [cache_parked, keys_from_backup, resumed]
     required: true
   role:
     description: Whose wallet it is, such as V(buyer).
@@ -263,7 +264,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "kind": {"type": "str", "choices": ["wallet"], "default": "wallet"},
-            "state": {"type": "str", "choices": ["cache_parked", "keys_from_backup"], "required": True},
+            "state": {"type": "str", "choices": ["cache_parked", "keys_from_backup", "resumed"], "required": True},
             "role": {"type": "str", "required": True},
             "directory": {"type": "path", "required": True},
             "wallet": {"type": "str", "required": True},

@@ -81,6 +81,10 @@ options:
     description: Seconds for all of it. Starting takes about 5 of them, and each file that is opened 2 to 6.
     type: float
     default: 120.0
+  state_dir:
+    description: Where M(monero_marketplace.incident.backup_restore) keeps the journal of a restore.
+    type: path
+    default: /var/lib/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.monero_wallet
 """
@@ -141,6 +145,9 @@ wallet_files:
         - C(same_as) (str), the role of O(others) whose secret is the same, null where none is.
         - C(differs_from) (list), the roles whose secret is another. Who is in neither could not be compared.
       type: dict
+    unfinished:
+      description: Whether a restore of this wallet was begun and not ended.
+      type: bool
     leftovers:
       description: What interrupted writes have left beside it.
       type: list
@@ -151,7 +158,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_files, _wallet_proof
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_files, _wallet_proof, _wallet_swap
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 
 OTHER = {
@@ -178,7 +185,9 @@ def look(options: dict[str, Any]) -> dict[str, Any]:
         seen = _wallet_proof.look(copies, options["password"], place)
     except _wallet_proof.NoProof as problem:
         return _wallet_files.judged(files, options["pin"], None, {}, str(problem))
-    return _wallet_files.judged(files, options["pin"], seen[""], {role: one for role, one in seen.items() if role})
+    own_password = {one["role"] for one in options["others"] if one["password"] not in (None, options["password"])}
+    others = {role: one for role, one in seen.items() if role}
+    return _wallet_files.judged(files, options["pin"], seen[""], others, own_password=own_password)
 
 
 def main() -> None:
@@ -193,16 +202,18 @@ def main() -> None:
             "network": {"type": "str", "choices": sorted(_wallet_proof.NETWORKS), "default": "mainnet"},
             "scratch_dir": {"type": "path", "default": "/run/marketplace_incident/wallet_proof"},
             "timeout": {"type": "float", "default": 120.0},
+            "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
         },
         supports_check_mode=True,
     )
     try:
         found = look(module.params)
+        begun = _wallet_swap.is_begun(module.params["state_dir"], module.params["directory"], module.params["wallet"])
     except (_wallet_files.NotAWallet, IncidentError) as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:
         module.fail_json(msg=sentence_for(problem))
-    module.exit_json(changed=False, wallet_files=found)
+    module.exit_json(changed=False, wallet_files={**found, "unfinished": begun})
 
 
 if __name__ == "__main__":

@@ -95,3 +95,9 @@ def test_the_lease_is_checked_right_before_a_restart() -> None:
 def test_nothing_is_paid_by_a_playbook_that_says_so() -> None:
     assert FUNDS == "nothing sent by this tool, nothing signed"
     assert "service_verify_escrow: read_only" in (PROJECT / "playbooks/monero_rpc.yml").read_text(encoding="utf-8")
+
+
+def test_what_a_restore_did_is_remembered_also_when_it_failed() -> None:
+    [step] = load(STEPS / "_restore.yml")
+    assert ".role ==" in step["always"][0]["when"]
+    assert "wallet_restore_result.did" in str(step["always"])

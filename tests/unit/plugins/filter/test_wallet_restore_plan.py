@@ -38,6 +38,15 @@ def test_without_a_backup(state: str, ladder: str) -> None:
     assert found["why"].endswith(".") and "escrow_1" in found["why"] + found["wallet"]
 
 
+@pytest.mark.parametrize("state", ["sound", "cache_missing", "cache_damaged", "keys_damaged", "unknown"])
+def test_a_restore_that_was_begun_is_ended_first(state: str) -> None:
+    files = {"state": state, "evidence": ["it is so"], "unfinished": True}
+    found = FilterModule().filters()["wallet_restore_plan"](
+        files, role="buyer", wallet="escrow_1", archive=ARCHIVE, tried=TRIED
+    )
+    assert (found["ladder"], found["confirm"]) == ("resume", "")
+
+
 @pytest.mark.parametrize("state", ["keys_damaged", "keys_missing", "missing"])
 def test_keys_come_from_a_backup_with_a_persons_word(state: str) -> None:
     found = plan(state, archive=ARCHIVE, tried=TRIED)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from unit.plugins.rpc_server import RpcServer, serving
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_open
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_files, _monero_open
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import Wallet, store_all
 
@@ -140,6 +140,14 @@ def test_closed_once_and_only_the_named_one(real: Any) -> None:
     other = _monero_open.close_one(wallet("escrow_2"), 3, 3, False)
     assert (other["state"], other["detail"], program.open) == ("closed_already", "escrow_1 is open, not escrow_2", "escrow_1")
     assert _monero_open.close_one(wallet(""), 3, 3, False)["state"] == "closed" and not program.open
+
+
+def test_nothing_is_closed_by_name_where_nobody_sees_what_is_open(real: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, _server, wallet = real
+    _monero_open.open_one(wallet("escrow_2"), 3, 3, False)
+    monkeypatch.setattr(_monero_files, "read_locks", list)
+    found = _monero_open.close_one(wallet(), 3, 3, False)
+    assert (found["state"], program.open) == ("failed", "escrow_2") and "cannot be seen" in found["detail"]
 
 
 def test_what_cannot_be_opened_throws_nothing_out(real: Any, directory: Path) -> None:

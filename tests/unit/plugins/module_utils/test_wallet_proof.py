@@ -14,7 +14,7 @@ import pytest
 from unit.plugins import throwaway_wallets as wallets
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_files, _wallet_proof
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_proof import Copy, NoProof, Place
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_proof import Copy, NoProof, Place, Seen
 
 SECRET = "5ec2e7" * 8
 
@@ -78,8 +78,12 @@ def test_a_wrong_password_is_damage_only_where_something_says_so(tmp_path: Path,
     assert digest is not None
     assert judged(tmp_path, base, password="given")["state"] == "unknown"
     assert judged(tmp_path, base, password="given", pin=digest.sha256)["state"] == "wrong_password"
-    assert judged(tmp_path, base, password="given", pin="0" * 64)["state"] == "keys_damaged"
+    assert judged(tmp_path, base, password="given", pin="0" * 64)["state"] == "unknown"
+    differs = judged(tmp_path, base, password="given", pin="0" * 64)["evidence"]
+    assert "damaged, or its password was changed" in differs[0]
     assert judged(tmp_path, base, password="given", others={"vendor": vendor})["state"] == "keys_damaged"
+    files, refused, opens = _wallet_files.read(str(base.parent), "escrow_1"), Seen("refused"), {"vendor": Seen("open")}
+    assert _wallet_files.judged(files, "0" * 64, refused, opens, own_password={"vendor"})["state"] == "unknown"
 
 
 def test_files_that_are_gone(tmp_path: Path) -> None:

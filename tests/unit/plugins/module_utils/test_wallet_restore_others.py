@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from unit.plugins import throwaway_wallets as wallets
-from unit.plugins.restores import ARBITER, BUYER, backup, damage, do, opened, refused, site, stopping_at, wanted
+from unit.plugins.restores import ARBITER, BUYER, backup, damage, do, everything, opened, refused, site, stopping_at, wanted
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _wallet_proof,
+    _wallet_restore,
     _wallet_swap,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_restore import Other
@@ -75,3 +76,66 @@ def test_what_a_change_has_kept_stays_when_its_journal_is_gone(
     damage(tmp_path / "wallets/buyer/escrow_1")
     do(wanted(tmp_path, "cache_parked"))
     assert (left / "escrow_1").read_bytes() == before
+
+
+def cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restore that was killed when the damaged cache was parked, and only its end was missing."""
+    damage(folder / "wallets/buyer/escrow_1")
+    with monkeypatch.context() as killed:
+        killed.setattr(_wallet_swap, "write_json", stopping_at(_wallet_swap.DONE))
+        with pytest.raises(InterruptedError):
+            do(wanted(folder, "cache_parked"))
+
+
+def test_what_was_begun_is_only_ended_where_nothing_else_is_asked(
+    tmp_path: Path, eyes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site(tmp_path)
+    assert not do(wanted(tmp_path, "resumed"))["changed"]
+    cut_off(tmp_path, monkeypatch)
+    assert _wallet_swap.is_begun(str(tmp_path / "state"), str(tmp_path / "wallets/buyer"), "escrow_1")
+    wallets.make(tmp_path / "wallets/buyer", "escrow_1", BUYER)
+    damage(tmp_path / "wallets/buyer/escrow_1.keys")
+    (tmp_path / "wallets/buyer/escrow_1").write_bytes(b"damaged since")
+    before = everything(tmp_path / "wallets/buyer")
+    result = do(wanted(tmp_path, "resumed"))
+    assert result["resumed"] and result["did"][0].startswith("ended what an earlier restore had begun")
+    assert everything(tmp_path / "wallets/buyer") == before
+    assert not _wallet_swap.is_begun(str(tmp_path / "state"), str(tmp_path / "wallets/buyer"), "escrow_1")
+
+
+def test_what_is_asked_is_done_after_what_was_begun(tmp_path: Path, eyes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    site(tmp_path)
+    backup(tmp_path / "backups")
+    cut_off(tmp_path, monkeypatch)
+    wallets.make(tmp_path / "wallets/buyer", "escrow_1", BUYER)
+    damage(tmp_path / "wallets/buyer/escrow_1.keys")
+    result = do(wanted(tmp_path))
+    assert (tmp_path / "wallets/buyer/escrow_1.keys").read_bytes() == wallets.keys(BUYER)
+    assert [line.partition(" ")[0] for line in result["did"]] == ["ended", "put"] and len(result["kept"]) == 2
+    assert result["resumed"] and result["changed"]
+
+
+def test_what_was_begun_is_ended_also_where_the_rest_is_refused(
+    tmp_path: Path, eyes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site(tmp_path)
+    backup(tmp_path / "backups", ARBITER)
+    cut_off(tmp_path, monkeypatch)
+    damage(tmp_path / "wallets/buyer/escrow_1.keys")
+    with pytest.raises(NotRestored, match=r"are the arbiter's.* had begun was ended before"):
+        do(wanted(tmp_path))
+
+
+def test_a_wallet_that_is_opened_while_its_cache_is_looked_at_is_left_alone(
+    tmp_path: Path, eyes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site(tmp_path)
+    damage(tmp_path / "wallets/buyer/escrow_1")
+    before = everything(tmp_path / "wallets")
+    held = iter([[], [(7, "escrow_1.keys")]])
+    monkeypatch.setattr(_wallet_restore, "holders", lambda _inodes: next(held))
+    with pytest.raises(NotRestored, match="Process 7 has") as problem:
+        do(wanted(tmp_path, "cache_parked"))
+    now = everything(tmp_path / "wallets")
+    assert problem.value.kind == "in_use" and now == before
