@@ -64,8 +64,8 @@ class DrillLab:
         """Heal, and forget what earlier drills left on the host and on the desk."""
         self.heal()
         self.lab.run(["find", LEASE_DIR, STATE_DIR, "-mindepth", "1", "-delete"])
-        # On a host that never saw a run, the first copy to look at would make it.
-        self.lab.run(["mkdir", "-p", "-m", "700", STATE_DIR], check=True)
+        # On a host that never saw a run, the first copy to look at would make them.
+        self.lab.run(["mkdir", "-p", "-m", "700", LEASE_DIR, STATE_DIR], check=True)
         for entry in self.desk.glob("*"):
             if entry.is_dir():
                 shutil.rmtree(entry)
