@@ -68,8 +68,12 @@ def healthy_services_were_left_alone(fault: Fault, broken: Snapshot, mended: Sna
 
 
 def record_is_whole(drill: DrillLab) -> None:
+    """No entry of any record is missing; a backup made before the fault has a record of its own."""
     entries = drill.timeline()
-    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1)), entries
+    before = 0
+    for entry in entries:
+        assert entry["seq"] in (1, before + 1), entries
+        before = entry["seq"]
     assert entries[-1]["event"] == "outcome", f"the last word is not an outcome: {entries[-1]}"
 
 

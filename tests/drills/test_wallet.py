@@ -111,7 +111,7 @@ def completed(confirm: str, plan: Run) -> str:
     """The confirmation in full, as the plan asks for it."""
     if not confirm.endswith("*"):
         return confirm
-    found = re.search(rf"confirm=({re.escape(confirm[:-1])}[\w.:-]+)", plan.output)
+    found = re.search(rf"confirm=({re.escape(confirm[:-1])}[\w.:-]*\w)", plan.output)
     assert found is not None, f"the plan asks for no {confirm}:\n{plan.output}"
     return found.group(1)
 

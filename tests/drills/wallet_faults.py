@@ -47,13 +47,18 @@ FAULTS = (
     WalletFault("wallet-cache-corrupt", pool="always", cause=(VENDOR, "cache"), left=("exchange",), exchange=True),
     WalletFault(
         "wallet-keys-corrupt",
-        cause=(VENDOR, "keys"),
+        cause=("vendor: the vendor's wallet escrow_1", "keys"),
         confirm="restore:*",
         backup=True,
         never=("cache is damaged",),
     ),
     WalletFault(
-        "wallet-files-lost", cause=(VENDOR, "missing"), left=("exchange",), confirm="restore:*", exchange=True, backup=True
+        "wallet-files-lost",
+        cause=("vendor: the vendor's wallet escrow_1", "missing"),
+        left=("exchange",),
+        confirm="restore:*",
+        exchange=True,
+        backup=True,
     ),
     WalletFault("wallet-auth", cause=(VENDOR, "refuses the login", "after its start"), confirm=f"restart:{VENDOR}"),
     WalletFault(
