@@ -23,10 +23,8 @@ LONGEST_HOME = 75
 def home() -> Path:
     """Root of everything the lab keeps on this machine."""
     configured = os.environ.get("MARKETPLACE_LAB_HOME")
-    if configured:
-        path = Path(configured).absolute()
-    else:
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "marketplace_lab"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = Path(configured).absolute() if configured else cache / "marketplace_lab"
     if len(str(path)) > LONGEST_HOME:
         raise LabError(
             f"MARKETPLACE_LAB_HOME is {len(str(path))} characters long, more than the {LONGEST_HOME} that leave room "

@@ -264,7 +264,8 @@ def _thaw_questions(view: WalletView, steps: list[dict[str, Any]]) -> list[dict[
         what = f"thaw:{one['name']}"
         if what in thawing and not view.allows(what):
             continue  # it needs no question
-        itself = f"; it ends by itself when every wallet is ready and needs no exchange of multisig info{known}, and no signing round is open; {view.signing()[1]}"
+        quiet = f"when every wallet is ready and needs no exchange of multisig info{known}, and no signing round is open"
+        itself = f"; it ends by itself {quiet}; {view.signing()[1]}"
         why = words(one) + (itself if one["name"] == FREEZE else "")
         found.append({"what": what, "service": None, "given": what in thawing, "why": why})
     return found
