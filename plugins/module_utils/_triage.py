@@ -12,7 +12,7 @@ from typing import Any, Mapping
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _prometheus
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import ABOUT_DATA
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_money import out_of_reach, refused, trouble
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_money import out_of_reach, trouble
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import Signs
 
 # The handbook's response times, in seconds.
@@ -195,13 +195,10 @@ def _playbook(
 ) -> str | None:
     if compose is None:
         return "outage"
-    sick = _sick(plan)
-    money = {*site.get("wallet_services", ()), site.get("daemon_service")}
-    if sick and sick <= money:
-        return "monero_rpc"
-    coming_up = {one.get("service") for one in (plan or {}).get("causes") or []}
-    if coming_up and coming_up <= money and refused(monero):
-        # It does not come up, or not as it should, for a reason that time does not mend.
+    money = {*site.get("wallet_services", ()), site.get("daemon_service")} - {None, ""}
+    # Also where they only come up: its playbook waits for them, and knows what they may be falling over again and again.
+    about = _sick(plan) or {one.get("service") for one in (plan or {}).get("causes") or []}
+    if about and about <= money:
         return "monero_rpc"
     if (plan or {}).get("causes") or not (plan or {}).get("settled", True):
         return "outage"

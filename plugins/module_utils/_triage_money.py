@@ -37,15 +37,6 @@ def trouble(monero: Mapping[str, Any]) -> str:
     return "; ".join(f"{name} is {_text(one.get('state'))}" for name, one in _sick(monero))
 
 
-def refused(monero: Mapping[str, Any]) -> bool:
-    """Whether one is in a state that a container which only comes up is not in."""
-    return any(
-        one.get("state") in ("auth_required", "keys_locked", "wrong_wallet")
-        or _mapping(one.get("container")).get("status") == "restarting"
-        for _name, one in _sick(monero)
-    )
-
-
 def evidence(monero: Mapping[str, Any]) -> list[str]:
     """Each of them with the first thing it is known from."""
     return [

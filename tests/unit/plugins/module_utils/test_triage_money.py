@@ -132,18 +132,24 @@ def test_that_a_frozen_server_reaches_no_wallet_is_no_alarm(recorded_look: Looks
     assert other["playbook"] == "database"
 
 
-@pytest.mark.parametrize(("answer", "playbook"), [("wallet_auth", "monero_rpc"), ("daemon_unreachable", "outage")])
-def test_a_wallet_that_comes_up_and_refuses_the_login_does_not_only_come_up(
-    recorded_look: Looks, answer: str, playbook: str
-) -> None:
+@pytest.mark.parametrize("service", ["monero-wallet-rpc-buyer", "monerod"])
+def test_what_only_comes_up_of_the_money_is_a_matter_of_its_own_playbook(recorded_look: Looks, service: str) -> None:
     look = recorded_look("healthy")
+    come_up(look, service)
+    site = {**SITE, "wallet_services": ["monero-wallet-rpc-buyer"], "daemon_service": "monerod"}
+    assert told(look, site=site)["playbook"] == "monero_rpc"
+    come_up(look, "server")
+    assert told(look, site=site)["playbook"] == "outage"
+
+
+def test_a_cause_of_no_service_is_not_the_daemons_that_has_no_name(recorded_look: Looks) -> None:
+    look = recorded_look("docker_stopped")
+    assert told(look, site={**SITE, "daemon_service": None})["playbook"] == "outage"
+
+
+def come_up(look: dict[str, Any], service: str) -> None:
+    """As right after the engine has started it, for the first time or once more."""
     for one in look["services"]:
-        if one["name"] == "monero-wallet-rpc-buyer":
-            started = datetime.fromtimestamp(look["clock"] - 9, UTC)
+        if one["name"] == service:
+            started = datetime.fromtimestamp(look["clock"] - 0.02, UTC)
             one.update(health="starting", started_at=started.isoformat().replace("+00:00", "Z"))
-    monero = recorded_look("monero_wallet_auth")
-    if answer != "wallet_auth":
-        for one in monero["wallets"]:
-            one["state"] = "daemon_unreachable" if one["state"] == "auth_required" else one["state"]
-    site = {**SITE, "wallet_services": ["monero-wallet-rpc-buyer"]}
-    assert told(look, monero=monero, site=site)["playbook"] == playbook
