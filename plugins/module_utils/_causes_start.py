@@ -20,7 +20,7 @@ _POOL_ADVICE = "`docker network ls` shows them all, `default-address-pools` in /
 def port_taken(view: View, service: dict[str, Any]) -> Finding | None:
     """Somebody else listens where the service is to be published, so that its start would fail."""
     name = service["name"]
-    held = [one for one in view.network.get("holders") or [] if one["service"] == name]
+    held = [one for one in view.network.get("holders") or [] if one["service"] == name and not _is_its_own(one, service)]
     if not held or service["job"] or service["state"] in (None, "running", "paused"):
         return None
     one = held[0]
@@ -32,6 +32,11 @@ def port_taken(view: View, service: dict[str, Any]) -> Finding | None:
         found.evidence.append(how_it_ended(service))
     found.escalate = f"{_holder_answer(one)} ({looked} on the host shows it), then run again; {name} was not started in vain."
     return found
+
+
+def _is_its_own(holder: dict[str, Any], service: dict[str, Any]) -> bool:
+    """A proxy of no container's is that of the container which the engine is about to start once more."""
+    return bool(service["state"] == "restarting" and holder["proxy"] and not holder["publisher"])
 
 
 def _holder(one: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import time
 from typing import Any, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_processes, _network_parse
@@ -17,12 +18,28 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import container_of
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 
+# A listener without a process is looked for again so long: whoever ends has lost the one before the other.
+GONE_WITHIN, POLL_SECONDS = 0.5, 0.05
+
 _SOCKET = re.compile(r"socket:\[(\d+)\]\Z")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket))(?:/|$)")
 
 
 def holders(wanted: Iterable[dict[str, Any]], proc: str = "/proc") -> list[dict[str, Any]]:
     """For each wanted port the process that keeps it from being published; pid is null where the kernel shows no process."""
+    wanted = list(wanted)
+    deadline = time.monotonic() + GONE_WITHIN
+    while True:
+        found = _in_the_way(wanted, proc)
+        owners = _owners({one["inode"] for one in found}, proc) if found else {}
+        # Its process may have ended between the two looks: then the socket is gone as well.
+        if all(one["inode"] in owners for one in found) or time.monotonic() >= deadline:
+            return [{**one, **_who(owners.get(one["inode"]), proc)} for one in found]
+        time.sleep(POLL_SECONDS)
+
+
+def _in_the_way(wanted: list[dict[str, Any]], proc: str) -> list[dict[str, Any]]:
+    """The first socket that listens where a port is to be published."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     sockets = {protocol: _sockets(protocol, proc) for protocol in ("tcp", "udp")}
     for one in wanted:
@@ -32,8 +49,7 @@ def holders(wanted: Iterable[dict[str, Any]], proc: str = "/proc") -> list[dict[
                     (one["protocol"], one["port"]), {**one, "address": socket["address"], "inode": socket["inode"]}
                 )
                 break
-    owners = _owners({one["inode"] for one in found.values()}, proc) if found else {}
-    return [{**one, **_who(owners.get(one["inode"]), proc)} for one in found.values()]
+    return list(found.values())
 
 
 def _sockets(protocol: str, proc: str) -> list[dict[str, Any]]:

@@ -136,8 +136,20 @@ def _nginx(by_service: dict[str, list[dict[str, Any]]], proc: str = "/proc") -> 
 def _holders(project: Project, down: list[str], timeout: float) -> list[dict[str, Any]]:
     """Who listens where a service that does not run is to be published."""
     wanted = [{"service": name, **port} for name in down for port in project.services[name].ports]
+    deadline = time.monotonic() + _host_ports.GONE_WITHIN
+    while True:
+        found = _with_publishers(project, _host_ports.holders(wanted) if wanted else [], timeout)
+        # The engine starts a proxy before the container runs, and ends it after it: for a moment it is nobody's.
+        nobodys = [one for one in found if one["proxy"] and one["publishers_known"] and one["publisher"] is None]
+        if not nobodys or time.monotonic() >= deadline:
+            return found
+        time.sleep(_host_ports.POLL_SECONDS)
+
+
+def _with_publishers(project: Project, holders: list[dict[str, Any]], timeout: float) -> list[dict[str, Any]]:
+    """Each with the container it listens for, without those that do so for the service itself."""
     found: list[dict[str, Any]] = []
-    for one in _host_ports.holders(wanted) if wanted else []:
+    for one in holders:
         one["proxy"] = one["command"] == "docker-proxy"
         publishers = _publishers(one, timeout) if one["proxy"] else []
         if any((other, service) == (project.name, one["service"]) for _name, other, service in publishers or []):

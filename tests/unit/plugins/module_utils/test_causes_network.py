@@ -176,6 +176,14 @@ def test_a_holder_that_nobody_can_see_is_not_made_up(recorded_look: Looks) -> No
     assert "a process that is not shown listens on its port 8080/tcp" in decided["causes"][0]["sentence"]
 
 
+def test_a_service_that_is_restarted_meets_its_own_proxy(recorded_look: Looks) -> None:
+    look = taken(recorded_look("healthy"), command="docker-proxy", pid=7, proxy=True)
+    next(one for one in look["services"] if one["name"] == "server").update(state="restarting", restart_count=3)
+    assert "port-taken" not in [cause for cause, _service in roots(decide(look))]
+    look["network"]["holders"] = [holder()]
+    assert ("port-taken", "server") in roots(decide(look))
+
+
 def test_a_udp_port_is_looked_at_as_one(recorded_look: Looks) -> None:
     decided = decide(taken(recorded_look("healthy"), protocol="udp", port=53))
     assert "ss -lunp 'sport = :53'" in decided["escalate"][0]["sentence"]

@@ -147,6 +147,20 @@ def test_another_container_of_the_same_service_is_not_in_the_way(engine: Any, mo
     assert look(engine, project(8080), {}, service("exited"))["holders"] == []
 
 
+def test_a_proxy_that_the_engine_has_just_started_is_asked_for_again(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its container is not called running before it."""
+    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy"} for one in wanted])
+    engine.does("docker_ps", "[ -e $0.asked ] && printf 'marketplace-server-1\\tmarketplace\\tserver\\n'; touch $0.asked")
+    assert look(engine, project(8080), {}, service("restarting"))["holders"] == []
+
+
+def test_a_proxy_that_ends_a_moment_later_is_in_nobodys_way(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([["docker-proxy"], []])
+    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**wanted[0], "command": command} for command in next(looks)])
+    engine.does("docker_ps", "true")
+    assert look(engine, project(8080), {}, service("restarting"))["holders"] == []
+
+
 def test_an_nginx_and_its_workers(tmp_path: Path) -> None:
     def process(pid: int, parent: int, title: str, cgroup: str, comm: str = "nginx") -> None:
         folder = tmp_path / str(pid)
