@@ -10,7 +10,7 @@ import pytest
 
 from drills.fixture import DrillLab
 from drills.playbook import Run
-from drills.wallets import RPC, balances, look_at_wallets
+from drills.wallets import RPC, balances, have_exchanged, look_at_wallets
 from lab import escrow
 
 ONCALL = "monero_marketplace.incident.oncall"
@@ -23,6 +23,7 @@ def one_line(run: Run) -> str:
 
 @pytest.mark.drill(name="wallet-verify-pays", pool="always")
 def test_a_payment_proves_the_escrow(drill: DrillLab) -> None:
+    have_exchanged(drill.lab)
     funds, open_wallets, told = balances(drill.lab), look_at_wallets(drill.lab).open, drill.timeline()
     run = drill.run("verify", callback=ONCALL)
     assert run.status == 0, run.output

@@ -15,6 +15,7 @@ from lab.errors import LabError
 from lab.faults.outside import must_show
 from lab.faults.wallets import server_says
 from lab.instance import Lab
+from lab.shell import wait_until
 
 ROLES = ("buyer", "vendor", "arbiter")
 RPC = {role: f"monero-wallet-rpc-{role}" for role in ROLES}
@@ -120,6 +121,19 @@ def balances(lab: Lab, seconds: float = 60) -> dict[str, int]:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
+
+
+def have_exchanged(lab: Lab, seconds: float = 60) -> None:
+    """All three can sign: what an earlier drill paid may ask for an exchange, which the application makes only when it pays again."""
+
+    def made() -> bool:
+        try:
+            escrow.exchange(lab)
+            return not any(one["import_needed"] for one in escrow.funds(lab).values())
+        except LabError:
+            return False  # the application has other wallets open just now
+
+    assert wait_until(made, seconds, every=1), f"the wallets of {lab.name} cannot sign: {escrow.funds(lab)}"
 
 
 def shares_are_all_there(before: Wallets, after: Wallets) -> None:
