@@ -39,6 +39,10 @@ options:
     description: Where backups were looked for.
     type: str
     default: ""
+  is_open:
+    description: Whether its RPC has it open now.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -68,9 +68,8 @@ def damaged(view: WalletView, wallet: Wallet) -> Finding | None:
         )
     elif ladder == "rescan":
         found.do = "restore"
-        found.reason = (
-            "the damaged cache is kept and the chain is read again; payouts are frozen first, until multisig info was exchanged"
-        )
+        cache = "no cache is left" if files["state"] == "cache_missing" else "the damaged cache is kept"
+        found.reason = f"{cache} and the chain is read again; payouts are frozen first, until multisig info was exchanged"
     elif ladder == "keys_from_backup" and plan.get("confirm"):
         found.confirm = str(plan["confirm"])
         found.reason = f"{_sentence(plan)}; what is there is kept, payouts are frozen first"

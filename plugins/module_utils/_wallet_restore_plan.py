@@ -27,6 +27,7 @@ def plan(
     backups: Mapping[str, Any] | None = None,
     tried: Mapping[str, Any] | None = None,
     backup_dir: str = "",
+    is_open: bool = False,
 ) -> dict[str, Any]:
     state = str(files.get("state") or "unknown")
     evidence = "; ".join(str(one) for one in files.get("evidence") or []) or "nothing could be seen"
@@ -42,10 +43,16 @@ def plan(
         )
     elif state == "sound":
         found.update(ladder="none", why=f"The files of {wallet} are well: {evidence}.")
+    elif state == "cache_missing" and is_open:
+        found.update(ladder="none", why=f"{wallet} is open already; it writes its cache when it is stored or closed.")
     elif state == "cache_missing":
         found.update(
-            ladder="none",
-            why=f"{wallet} has no cache, so it reads the chain again as soon as it is opened: nothing has to be restored.",
+            ladder="rescan",
+            changes=[
+                f"{wallet} has no cache to move aside; with the same keys it reads the chain again as soon as it is opened"
+            ],
+            lost=list(LOST),
+            why=f"The keys of {wallet} open and its cache is missing: it reads the chain again with the same keys.",
         )
     elif state == "cache_damaged":
         found.update(

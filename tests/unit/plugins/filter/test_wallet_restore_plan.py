@@ -26,7 +26,7 @@ def plan(state: str, **told: Any) -> dict[str, Any]:
     ("state", "ladder"),
     [
         ("sound", "none"),
-        ("cache_missing", "none"),
+        ("cache_missing", "rescan"),
         ("cache_damaged", "rescan"),
         ("wrong_password", "refused"),
         ("unknown", "refused"),
@@ -36,6 +36,11 @@ def test_without_a_backup(state: str, ladder: str) -> None:
     found = plan(state, archive=ARCHIVE, tried=TRIED)
     assert (found["ladder"], found["confirm"]) == (ladder, "")
     assert found["why"].endswith(".") and "escrow_1" in found["why"] + found["wallet"]
+
+
+def test_a_cache_that_an_open_wallet_has_not_written_yet_is_not_missing() -> None:
+    assert plan("cache_missing", is_open=True)["ladder"] == "none"
+    assert plan("cache_damaged", is_open=True)["ladder"] == "rescan"
 
 
 @pytest.mark.parametrize("state", ["sound", "cache_missing", "cache_damaged", "keys_damaged", "unknown"])

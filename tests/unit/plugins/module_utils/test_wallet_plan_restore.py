@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from unit.plugins.wallet_plans import BUYER, FREEZE, ONE_OPEN, asking, causes, decide, doing, look, silent, told, wallet
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_restore_plan
+
 OPENED = [f"open:{BUYER}"]
 RESCAN = {"ladder": "rescan", "confirm": "", "why": "the keys are sound", "lost": []}
 FROM_BACKUP = {
@@ -63,6 +65,14 @@ def test_a_damaged_cache_is_read_anew_without_a_question_but_payouts_frozen_firs
     assert plan["steps"][1]["details"] == [{"role": "buyer", "wallet": "escrow_1"}]
     plan = refused("cache_damaged", restores={"buyer": RESCAN}, freezes=[FREEZE])
     assert doing(plan) == [f"restore:{BUYER}"]
+
+
+def test_a_wallet_without_a_cache_is_opened_once_payouts_are_frozen() -> None:
+    files = {"state": "cache_missing", "evidence": ["it has no cache"]}
+    ladder = _wallet_restore_plan.plan(files, "buyer", "escrow_1")
+    plan = decide(look("wallet_closed"), files={"buyer": files}, restores={"buyer": ladder})
+    assert doing(plan) == ["freeze", f"restore:{BUYER}"] and asking(plan) == [] and told(plan) == ""
+    assert "no cache is left" in plan["steps"][1]["reason"]
 
 
 @pytest.mark.parametrize("state", ["keys_damaged", "keys_missing", "missing"])
