@@ -99,7 +99,8 @@ _value:
     - C(frozen), why payouts are frozen, V(null) where they are not.
     - C(settled), whether daemon and wallets are as they should be and payouts run; C(serving), whether escrow works.
     - C(decided), false while only waiting shows what is to be done; C(start_period), how many seconds beyond any deadline that may take.
-    - C(ask), what has to be asked before the plan can be trusted; C(signing) and C(disks) as booleans, C(files) and C(restores) as lists of roles.
+    - C(ask), what has to be asked before the plan can be trusted; C(signing) and C(disks) as booleans, C(files) and C(restores) as
+      lists of wallets that are to be open, each with C(role) and C(wallet).
   type: dict
 """
 

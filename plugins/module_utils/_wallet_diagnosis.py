@@ -18,12 +18,13 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
     silences_wallets,
     taken_back_words,
 )
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_files import is_doubtful
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_files import is_doubtful, to_open
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER, SENTENCES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import (
     FREEZE,
     LAG_BLOCKS,
     NOTABLE_BLOCKS,
+    Wallet,
     WalletView,
 )
 
@@ -143,8 +144,9 @@ def _steps(findings: list[Finding], view: WalletView) -> tuple[list[dict[str, An
     refused: list[dict[str, Any]] = []
     steps: list[dict[str, Any]] = []
     needing = [one for one in acting if one.do == "restore" or one.details.get("touches_signing")]
-    # Somebody else's freeze is lifted when he likes: what we need is our own.
-    if needing and not any(one["name"] == FREEZE for one in view.told.freezes):
+    # Somebody else's freeze is lifted when he likes: what we need is our own, and in force as a whole.
+    ours = next((one for one in view.told.freezes if one["name"] == FREEZE), None)
+    if needing and (ours is None or ours.get("whole", True) is not True):
         if view.tried_on_host("freeze"):
             refused = [
                 _said(
@@ -288,19 +290,19 @@ def _notes(view: WalletView) -> list[str]:
 
 def _questions(findings: list[Finding], view: WalletView) -> dict[str, Any]:
     """What has to be known before this plan can be trusted, and was not asked yet."""
-    files = [one["role"] for one in view.wallets if is_doubtful(view, one) and one["role"] not in view.told.files]
     known = {found.service for found in findings if found.cause in KNOWN_WITHOUT_FILES}
-    files = [role for role in files if not any(one["role"] == role and one["service"] in known for one in view.wallets)]
-    restores = [
-        one["role"]
-        for one in view.wallets
-        if any(found.cause == "wallet-damaged" and found.service == one["service"] for found in findings)
-        and one["role"] not in view.told.restores
-    ]
+    damaged = {found.service for found in findings if found.cause == "wallet-damaged"}
+    doubtful = [one for one in view.wallets if is_doubtful(view, one) and one["service"] not in known]
     of_wallets = any(found.service != view.daemon.get("service") for found in findings)
     return {
         "signing": (of_wallets or view.freeze is not None) and view.told.signing is None and not view.told.no_query,
-        "files": files,
-        "restores": restores,
+        "files": [_asked(one, view) for one in doubtful if one["role"] not in view.told.files],
+        "restores": [
+            _asked(one, view) for one in view.wallets if one["service"] in damaged and one["role"] not in view.told.restores
+        ],
         "disks": view.told.full is None and any((one.get("files") or {}).get("leftovers") for one in view.wallets),
     }
+
+
+def _asked(wallet: Wallet, view: WalletView) -> dict[str, str]:
+    return {"role": str(wallet["role"]), "wallet": to_open(view, wallet)}

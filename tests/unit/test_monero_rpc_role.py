@@ -101,3 +101,18 @@ def test_what_a_restore_did_is_remembered_also_when_it_failed() -> None:
     [step] = load(STEPS / "_restore.yml")
     assert "wallet_restore_result.role" in step["always"][0]["when"]
     assert "wallet_restore_result.did" in str(step["always"])
+
+
+@pytest.mark.parametrize(("name", "signer"), [("escrow_1", "a" * 64), ("escrow_7", "")])
+def test_the_inventorys_pin_is_for_the_wallet_that_it_names(name: str, signer: str) -> None:
+    template = load(PROJECT / "roles/monero_rpc/vars/main.yml")["__monero_rpc_asked_signer"]
+    given = {"__monero_rpc_asked": {"wallet": name}, "__monero_rpc_asked_one": {"wallet": "escrow_1", "signer": "a" * 64}}
+    assert Environment(autoescape=True).from_string(template).render(**given) == signer
+
+
+def test_files_and_plans_are_asked_for_by_the_wallet_that_is_to_be_open() -> None:
+    [files] = [task for task in listed("ask_files") if module(task) == "monero_marketplace.incident.wallet_files_info"]
+    options = files["monero_marketplace.incident.wallet_files_info"]
+    assert (options["wallet"], options["pin"]) == ("{{ __monero_rpc_asked.wallet }}", "{{ __monero_rpc_asked_pin.pin }}")
+    [restore] = [task for task in listed("ask_restore") if module(task) == "ansible.builtin.include_role"]
+    assert restore["vars"]["wallet_restore_wallet"] == "{{ __monero_rpc_asked.wallet }}"

@@ -261,7 +261,7 @@ def test_only_a_stale_login_file_is_moved_aside() -> None:
     assert plan["ask"]["files"] == []
     found = stale_login()
     wallet(found)["log"] = ["something else"]
-    assert decide(found)["ask"]["files"] == ["buyer"]
+    assert decide(found)["ask"]["files"] == [{"role": "buyer", "wallet": "escrow_1"}]
     assert doing(decide(found, files={"buyer": {"state": "sound"}})) == []
 
 

@@ -12,6 +12,7 @@ from unit.plugins.wallet_plans import BUYER, FREEZE, ONE_OPEN, asking, causes, d
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_restore_plan
 
 OPENED = [f"open:{BUYER}"]
+ASKED = {"role": "buyer", "wallet": "escrow_1"}
 RESCAN = {"ladder": "rescan", "confirm": "", "why": "the keys are sound", "lost": []}
 FROM_BACKUP = {
     "ladder": "keys_from_backup",
@@ -27,22 +28,36 @@ def refused(state: str, **more: Any) -> dict[str, Any]:
 
 def test_files_are_looked_at_before_a_wallet_is_told_to_open() -> None:
     assert decide(look("healthy"))["ask"]["files"] == []
-    assert decide(look("wallet_closed"))["ask"]["files"] == ["buyer"]
+    assert decide(look("wallet_closed"))["ask"]["files"] == [ASKED]
     assert refused("sound")["ask"]["files"] == []
-    assert refused("cache_damaged")["ask"]["restores"] == ["buyer"]
+    assert refused("cache_damaged")["ask"]["restores"] == [ASKED]
     assert refused("cache_damaged", restores={"buyer": RESCAN})["ask"]["restores"] == []
 
 
 def test_after_a_start_of_ours_only_where_it_did_not_open() -> None:
     assert decide(look("wallet_closed"), tried=[f"start:{BUYER}"])["ask"]["files"] == []
     assert doing(decide(look("wallet_closed"), tried=[f"start:{BUYER}"])) == OPENED
-    assert decide(look("wallet_closed"), tried=[f"start:{BUYER}", *OPENED])["ask"]["files"] == ["buyer"]
+    assert decide(look("wallet_closed"), tried=[f"start:{BUYER}", *OPENED])["ask"]["files"] == [ASKED]
 
 
 def test_files_of_a_wallet_at_rest_are_nobodys_business() -> None:
     found = look("wallet_closed")
     wallet(found)["open"] = "on_demand"
     assert decide(found)["ask"]["files"] == []
+
+
+def test_a_wallet_that_our_restart_has_closed_is_looked_at_under_its_own_name() -> None:
+    """Whatever the inventory names for that role."""
+    first, found = look("healthy"), look("wallet_closed")
+    wallet(first)["open_wallet"] = "escrow_7"
+    wallet(found)["open"] = "on_demand"
+    done: dict[str, Any] = {"before": first, "tried": [f"restart:{BUYER}", *OPENED]}
+    asked = {"role": "buyer", "wallet": "escrow_7"}
+    assert decide(found, **done)["ask"]["files"] == [asked]
+    damaged = {"buyer": {"state": "cache_damaged"}}
+    assert decide(found, **done, files=damaged)["ask"]["restores"] == [asked]
+    plan = decide(found, **done, files=damaged, restores={"buyer": RESCAN}, freezes=[FREEZE])
+    assert plan["steps"][0]["details"] == [asked]
 
 
 @pytest.mark.parametrize(("state", "steps"), [("sound", OPENED), ("unknown", OPENED), ("wrong_password", [])])
@@ -53,7 +68,7 @@ def test_only_what_can_be_opened_is_told_to_open(state: str, steps: list[str]) -
 def test_files_are_asked_for_where_a_container_does_not_stay_up() -> None:
     found = look("wallet_killed")
     wallet(found)["container"].update(status="restarting")
-    assert decide(found)["ask"]["files"] == ["buyer"]
+    assert decide(found)["ask"]["files"] == [ASKED]
     plan = decide(found, files={"buyer": {"state": "cache_damaged"}}, restores={"buyer": RESCAN})
     assert doing(plan) == ["freeze", f"restore:{BUYER}"]
 
@@ -149,6 +164,13 @@ def test_another_freeze_is_not_the_one_that_is_needed() -> None:
     plan = decide(silent(look("healthy")), signing=ONE_OPEN, freezes=[other], confirm=f"restart:{BUYER}")
     assert doing(plan) == ["freeze", f"restart:{BUYER}"]
     assert plan["steps"][0]["details"] == [{"wallets": [{"role": "buyer", "wallet": "escrow_1"}]}]
+
+
+@pytest.mark.parametrize(("whole", "steps"), [(True, []), (False, ["freeze"]), (None, ["freeze"])])
+def test_a_freeze_by_halves_is_made_whole_first(whole: bool | None, steps: list[str]) -> None:
+    half = {**FREEZE, "whole": whole}
+    plan = refused("cache_damaged", restores={"buyer": RESCAN}, freezes=[half])
+    assert doing(plan) == [*steps, f"restore:{BUYER}"]
 
 
 @pytest.mark.parametrize("needed", [True, None])
