@@ -228,9 +228,10 @@ WALLET_CAUSES = (
     Cause(
         "wrong-wallet",
         _wallet_causes_files.wrong_wallet,
-        means="another wallet is open than the inventory wants open always",
-        evidence="the name of the open file, or its address",
-        answer="closed and the right one opened where no signing round is open, else with a confirmation",
+        means="another wallet is open than the inventory wants open always, or the right name with other keys",
+        evidence="the name of the open file, its address, or the sha256 of its keys against the pin",
+        answer="closed and the right one opened where no signing round is open, else with a confirmation; other keys under the right name "
+        "are left to a person",
         drill="wallet-wrong",
         page=PAGE,
     ),

@@ -107,8 +107,12 @@ def refuses_to_open(view: WalletView, wallet: Wallet) -> Finding | None:
 
 
 def wrong_wallet(view: WalletView, wallet: Wallet) -> Finding | None:
-    """Where the application opens wallets as it needs them, another one is no fault."""
-    if wallet["state"] != "wrong_wallet" or wallet.get("open") != "always":
+    """Where the application opens wallets as it needs them, another one is no fault; other keys under the right name always are."""
+    if wallet["state"] != "wrong_wallet":
+        return None
+    if wallet.get("wanted_wallet") and wallet.get("open_wallet") == wallet["wanted_wallet"]:
+        return _not_the_signers(wallet)
+    if wallet.get("open") != "always":
         return None
     name, role, which = wallet["service"], wallet["role"], to_open(view, wallet)
     other = wallet.get("open_wallet") or "another wallet"
@@ -122,6 +126,21 @@ def wrong_wallet(view: WalletView, wallet: Wallet) -> Finding | None:
         found.do = "switch"
         found.details["touches_signing"] = True
     return found
+
+
+def _not_the_signers(wallet: Wallet) -> Finding:
+    """To close it and to open the same name again would mend nothing."""
+    name, role, which = wallet["service"], wallet["role"], wallet["wanted_wallet"]
+    what = "its keys are not the pinned ones" if wallet.get("pin") == "differs" else "its address is not the inventory's"
+    return Finding(
+        name,
+        f"{name} has {which} open, but {what}",
+        evidence(wallet),
+        escalate=(
+            f"{name} has {which} open, but {what}: find out who changed its files, or whether the entry of the {role} in "
+            "marketplace_wallets (signer, address) is the wrong one. It is left open as it is, and nobody should sign with it meanwhile."
+        ),
+    )
 
 
 def none_open(view: WalletView, wallet: Wallet) -> Finding | None:

@@ -219,6 +219,19 @@ def test_a_wrong_one_is_changed_for_the_right_one_where_no_round_is_open() -> No
     assert doing(decide(look("wallet_wrong"), signing=ONE_OPEN, confirm="open:buyer")) == ["freeze", f"switch:{BUYER}"]
 
 
+@pytest.mark.parametrize("mode", ["always", "on_demand"])
+@pytest.mark.parametrize(
+    ("pin", "words"), [("differs", "keys are not the pinned ones"), ("none", "address is not the inventory's")]
+)
+def test_other_keys_under_the_right_name_are_not_opened_again(mode: str, pin: str, words: str) -> None:
+    found = look("wallet_wrong")
+    wallet(found).update(open_wallet="escrow_1", open=mode, pin=pin, evidence=["its SHA-256 differs from the pin"])
+    plan = decide(found, confirm="open:buyer")
+    assert causes(plan) == [("wrong-wallet", BUYER)]
+    assert plan["causes"][0]["evidence"] == ["its SHA-256 differs from the pin"]
+    assert doing(plan) == asking(plan) == [] and f"has escrow_1 open, but its {words}" in told(plan)
+
+
 def test_a_refused_login_is_restarted_only_where_its_file_is_newer_and_only_if_asked() -> None:
     found = look("wallet_auth")
     one = wallet(found)
