@@ -31,6 +31,12 @@ def words(pair: tuple[int, int] | None) -> str | None:
     return None if pair is None else f"{pair[0]}.{pair[1]}"
 
 
+def pair_of(version: object) -> tuple[int, int] | None:
+    """The two numbers of its words."""
+    major, _dot, minor = str(version or "").partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
+
+
 def release(pair: tuple[int, int] | None) -> str | None:
     """The releases with that interface; between two known ones, where it lies; null where nothing is known."""
     if pair is None:
@@ -44,8 +50,12 @@ def release(pair: tuple[int, int] | None) -> str | None:
     return f"after {RELEASES[max(older)].rpartition('-')[2]}" if older else f"before {RELEASES[min(newer)].partition('-')[0]}"
 
 
+def answers_while_busy(pair: tuple[int, int] | None) -> bool:
+    return pair is not None and pair >= ANSWERS_WHILE_BUSY
+
+
 def advice(pair: tuple[int, int] | None) -> str | None:
     """What is worth to be said of a wallet that is busy."""
-    if pair is not None and pair >= ANSWERS_WHILE_BUSY:
+    if answers_while_busy(pair):
         return None
     return "before release 0.18.4.1 a wallet that refreshes answers nothing at all: plan the upgrade"

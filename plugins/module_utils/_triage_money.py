@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _signing_round
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import words
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import DOT, _mapping, _text
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._triage_signs import SIGNERS
@@ -100,8 +101,4 @@ def _daemon(monero: Mapping[str, Any]) -> list[str]:
 
 def _signing(facts: Mapping[str, Any]) -> str:
     """From a sound copy of the application's database; where there is none, whoever acts assumes that a round is open."""
-    database = _mapping(facts.get("signing"))
-    answer = _mapping(_mapping(database.get("queries")).get("signing"))
-    if database.get("state") != "read" or answer.get("problem") or not isinstance(answer.get("rows"), list):
-        return "unknown"
-    return "YES" if answer["rows"] else "no"
+    return {"open": "YES", "none": "no"}.get(_signing_round.judge(_mapping(facts.get("signing")))[0], "unknown")

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_versions
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import clock_time, epoch, human_seconds
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_view import (
@@ -216,11 +217,9 @@ def busy(view: WalletView, wallet: Wallet) -> Finding | None:
 
 
 def upgrade_advice(wallet: Wallet) -> str:
-    release = str(wallet.get("release") or "")
-    newer = release.startswith(("0.18.4.1", "0.18.5", "0.19", "0.2", "1."))
-    if newer:
+    if _monero_versions.answers_while_busy(_monero_versions.pair_of(wallet.get("rpc_version"))):
         return ""
-    has = f" (here {release})" if release else ""
+    has = f" (here {wallet['release']})" if wallet.get("release") else ""
     return f"before {ANSWERS_SINCE} a wallet RPC answers nothing while it refreshes{has}: plan the upgrade"
 
 

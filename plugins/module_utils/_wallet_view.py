@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _signing_round
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch, human_seconds
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import freezing, words
 
@@ -104,24 +105,7 @@ class WalletView:
 
     def signing(self) -> tuple[str, str]:
         """Whether a signing round is open (none, open or unknown), and in words from where that is known."""
-        if self.told.no_query:
-            return "unknown", "marketplace_open_signing_query is empty, so nothing proves that no signing round is open"
-        said = self.told.signing
-        if said is None:
-            return "unknown", "nobody asked the database for open signing rounds yet"
-        if said.get("state") != "read":
-            return "unknown", f"whether a signing round is open is unknown: {said.get('problem') or said.get('state')}"
-        answer = (said.get("queries") or {}).get("signing") or {}
-        if answer.get("problem"):
-            return "unknown", f"whether a signing round is open is unknown: {answer['problem']}"
-        rows = answer.get("rows")
-        if not isinstance(rows, list):
-            return "unknown", "whether a signing round is open is unknown: the query gave no answer"
-        if rows or answer.get("more"):
-            names = ", ".join(str(row[0]) for row in rows[:5] if row)
-            rest = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
-            return "open", f"a signing round is open for {names or 'an escrow'}{rest}: its nonces are in the wallets' caches"
-        return "none", "no signing round is open (by a sound copy of the database)"
+        return _signing_round.judge(self.told.signing, self.told.no_query)
 
     def earlier(self, service: str) -> Mapping[str, Any]:
         """The same wallet or daemon in the first look of this run."""

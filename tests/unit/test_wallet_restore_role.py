@@ -38,7 +38,7 @@ def test_open_rounds_are_asked_for_before_a_container_is_stopped() -> None:
     conditions = " ".join(next(task for task in listed("_close") if task.get("ansible.builtin.include_tasks"))["when"])
     assert "restart:" in conditions and "exited" in conditions and "running" not in conditions
     [asserted] = options_of("_no_round", "ansible.builtin.assert")
-    assert "__wallet_restore_signing is not skipped" in asserted["that"]
+    assert asserted["that"] == "__wallet_restore_round.state == 'none'"
 
 
 def test_only_an_rpc_that_is_silent_is_stopped() -> None:

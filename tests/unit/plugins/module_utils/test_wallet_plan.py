@@ -184,10 +184,13 @@ def test_progress_is_told_with_its_pace() -> None:
     assert "6 blocks to go, 2 a second, about 3 s" in decide(now, before=before)["waiting"][0]["for"]
 
 
-def test_a_new_release_needs_no_advice() -> None:
+@pytest.mark.parametrize(
+    ("version", "needed"), [("1.28", True), (None, True), ("1.29", False), ("1.40", False), ("2.0", False)]
+)
+def test_a_new_release_needs_no_advice(version: str | None, needed: bool) -> None:
     found = busy()
-    wallet(found)["release"] = "0.18.4.1-0.18.4.4"
-    assert decide(found)["risks"] == []
+    wallet(found)["rpc_version"] = version
+    assert bool(decide(found)["risks"]) is needed
 
 
 def test_one_that_should_be_open_is_opened() -> None:
