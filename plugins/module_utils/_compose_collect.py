@@ -48,6 +48,9 @@ class Look:
     state_dir: str = "/var/lib/marketplace_incident"
     database_path: str = ""
     certificate_path: str = ""
+    log_services: list[str] = field(default_factory=list)
+    counted: list[str] = field(default_factory=list)
+    counted_seconds: int = 900
 
 
 def look(wanted: Look) -> dict[str, Any]:
@@ -198,6 +201,7 @@ def service(
         "stopped_processes": [],
         "paused_by_us": False,
         "log": [],
+        "said": None,
         "log_bytes": None,
     }
     if not containers:
@@ -294,12 +298,20 @@ def _look_closer(
         one["log_bytes"] = _compose_host.log_bytes(one["log_path"])
     silent = any(not answers_well(endpoint) for endpoint in endpoints)
     talk = [
-        one for one in services if one["container_id"] and (is_sick(one, clock) or (silent and one["name"] in wanted.services))
+        one
+        for one in services
+        if one["container_id"]
+        and (is_sick(one, clock) or one["name"] in wanted.log_services or (silent and one["name"] in wanted.services))
     ]
     questions: dict[str, Any] = {
         f"log {one['name']}": partial(_compose_engine.read_log, one["container_id"], wanted.log_lines, wanted.docker_timeout)
         for one in talk
     }
+    counting = [one for one in talk if wanted.counted and one["name"] in wanted.log_services]
+    for one in counting:
+        questions[f"said {one['name']}"] = partial(
+            _compose_engine.count_in_log, one["container_id"], wanted.counted, wanted.counted_seconds, wanted.docker_timeout * 2
+        )
     suspects = [
         one for one in services if one["out_of_memory"]["flag"] or (one["exit_code"] == 137 and one["state"] != "running")
     ]
@@ -310,6 +322,8 @@ def _look_closer(
     answers = ask_all(questions, wanted.docker_timeout * 3)
     for one in talk:
         one["log"] = answers.get(f"log {one['name']}", [])
+    for one in counting:
+        one["said"] = answers.get(f"said {one['name']}")
     kernel = answers.get("kernel")
     kills = _compose_host.memory_kills(kernel or "", _compose_host.booted_at(clock))
     for one in suspects:

@@ -239,6 +239,15 @@ def read_log(container_id: str, lines: int, timeout: float) -> list[str]:
     return without_repetition(said)[-lines:]
 
 
+def count_in_log(container_id: str, texts: list[str], seconds: int, timeout: float) -> dict[str, int] | None:
+    """How many lines of the last seconds have each text; of no more lines than a busy service writes in some minutes."""
+    answer = run(["docker", "logs", "--since", f"{seconds}s", "--tail", "20000", container_id], timeout)
+    if not answer.ok:
+        return None
+    lines = [line for stream in (answer.out, answer.err) for line in stream.splitlines()]
+    return {text: sum(text.encode() in line for line in lines) for text in texts}
+
+
 def read_kernel_log(timeout: float) -> str | None:
     """None where this user or this kernel does not show it: then nothing is known about memory."""
     answer = run(["dmesg"], timeout)

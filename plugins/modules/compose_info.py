@@ -71,6 +71,23 @@ options:
     description: The PEM file of the certificate that the site serves. It is read only where an endpoint's certificate is refused.
     type: path
     default: ''
+  log_services:
+    description: Services whose last log lines are returned even where they are well.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.4.0
+  counted:
+    description: Texts of which it is counted how many log lines of each of O(log_services) have them.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.4.0
+  counted_seconds:
+    description: Of how many seconds the lines are counted. More than the last 20000 lines are never read.
+    type: int
+    default: 900
+    version_added: 0.4.0
 """
 
 EXAMPLES = r"""
@@ -153,6 +170,7 @@ compose:
           C(finished_at), C(restart_count), C(restart_policy), C(memory_limit), C(depends_on), C(waits_for) (those of them that
           must be healthy or done first), C(wanted_containers), C(health_interval) and C(start_period) in seconds, C(probe_output),
           C(probe_ended), C(log), C(log_path) and C(log_bytes).
+        - C(said) has how many lines of its log have each of O(counted); null where nobody asked, or the engine did not say.
       type: list
       elements: dict
     endpoints:
@@ -218,11 +236,14 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
             "database_path": {"type": "path", "default": ""},
             "certificate_path": {"type": "path", "default": ""},
+            "log_services": {"type": "list", "elements": "str", "default": []},
+            "counted": {"type": "list", "elements": "str", "default": []},
+            "counted_seconds": {"type": "int", "default": 900},
         },
         supports_check_mode=True,
     )
     options = dict(module.params)
-    for name in ("probe_timeout", "log_lines", "docker_timeout"):
+    for name in ("probe_timeout", "log_lines", "docker_timeout", "counted_seconds"):
         if options[name] <= 0:
             module.fail_json(msg=f"'{name}' is {options[name]}: it needs a number above 0.")
     try:

@@ -41,6 +41,16 @@ def test_one_look_sees_it_all(engine: Any, project_dir: str) -> None:
     json.dumps(found)  # fit to travel
 
 
+def test_lines_of_a_log_are_counted_where_it_is_asked_for(engine: Any, project_dir: str) -> None:
+    engine.says("docker_logs", "Failed to get DB connection\nwell\nFailed to get DB connection\n")
+    found = look(project_dir, log_services=["database"], counted=["Failed to get DB connection", "locked"])
+    assert service(found, "database")["said"] == {"Failed to get DB connection": 2, "locked": 0}
+    assert len(service(found, "database")["log"]) == 3
+    assert service(found, "server")["said"] is None
+    engine.does("docker_logs", "exit 1")
+    assert service(look(project_dir, log_services=["database"], counted=["x"]), "database")["said"] is None
+
+
 def test_an_image_that_is_absent(engine: Any, project_dir: str) -> None:
     engine.does("docker_image_inspect", "echo '[]'; echo 'Error: No such image: x' >&2; exit 1")
     found = look(project_dir)
