@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import Any, Callable
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_shelf, _wallet_archive
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import Archive
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_shelf
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import Archive, Kind
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import read_freezes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places, read_holds
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_archive import BadArchive, manifest_problems
 
 DAY = 86400.0
+# By which clocks may differ.
+SLACK = 300.0
 
 
 def forbidden(state_dir: str) -> str:
@@ -29,20 +29,16 @@ def forbidden(state_dir: str) -> str:
     return standing[0] if standing else ""
 
 
-def good(archive: Archive, key: Key) -> bool:
-    """Unchanged since it was made, and opened to its end now; unchanged is enough where this host cannot open it by design."""
-    if not _backup_shelf.intact(archive.path):
-        return False
-    try:
-        return not any(manifest_problems(_wallet_archive.read(archive.path, key)))
-    except BadArchive as problem:
-        return problem.kind == "no_secret_key"
+def tidied(
+    folder: str, kind: Kind, role: str, good: Callable[[Archive], bool], days: float, keep_good: int, keep_all: str
+) -> dict[str, Any]:
+    """Remove what is too old, as soon as enough others are proven good. Those made elsewhere are nobody's to remove.
 
-
-def tidied(folder: str, role: str, key: Key, days: float, keep_good: int, keep_all: str) -> dict[str, Any]:
-    """Remove what is too old, as soon as enough others are proven good. Those made elsewhere are nobody's to remove."""
-    ours = [one for one in _backup_shelf.archives(folder) if one.role == role]
-    old = [one for one in ours if time.time() - one.created > days * DAY]
+    One that says it was made in the future is neither: a clock was wrong, and nobody knows how old it is.
+    """
+    now = time.time()
+    ours = [one for one in _backup_shelf.archives(folder, kind) if one.ours and one.role == role]
+    old = [one for one in ours if now - one.created > days * DAY]
     found: dict[str, Any] = {"removed": [], "kept": len(ours), "why": ""}
     if not old:
         return found
@@ -50,7 +46,7 @@ def tidied(folder: str, role: str, key: Key, days: float, keep_good: int, keep_a
         return {**found, "why": keep_all}
     proven: list[Archive] = []
     for one in ours:
-        if len(proven) < max(1, keep_good) and good(one, key):
+        if len(proven) < max(1, keep_good) and one.created <= now + SLACK and _backup_shelf.intact(one.path) and good(one):
             proven.append(one)
     if len(proven) < max(1, keep_good):
         return {

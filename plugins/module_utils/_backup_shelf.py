@@ -3,7 +3,7 @@
 
 # Private to this collection.
 
-"""The folder in which archives of wallets lie: their names, what lies beside each, and how one comes in or goes."""
+"""The folder in which archives of one kind lie: their names, what lies beside each, and how one comes in or goes."""
 
 from __future__ import annotations
 
@@ -24,57 +24,84 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     write_all,
 )
 
-ENDING = ".tar.gz.gpg"
 SIDECARS = (".sha256", ".manifest.json")
 # Unfinished archives, encrypted like the finished ones. On the same file system, so that finishing is a rename.
 WORK = ".work"
-_OURS = re.compile(r"marketplace-wallet-(?P<role>[A-Za-z0-9][A-Za-z0-9_.-]*)-(?P<stamp>\d{8}T\d{6}Z)\.tar\.gz\.gpg\Z")
-_STAMP = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T_-]?(\d\d)[:.-]?(\d\d)[:.-]?(\d\d)")
+# Names made elsewhere may leave out the seconds.
+_STAMP = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T_-]?(\d\d)[:.-]?(\d\d)(?:[:.-]?(\d\d))?")
 _FORM = "%Y%m%dT%H%M%SZ"
 CHUNK = 1024 * 1024
 _SIDECAR_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
+class Kind:
+    """How archives of one kind are named. ours tells the role and the time of one that this collection made; the first ending is the usual one."""
+
+    name: str
+    ours: re.Pattern[str]
+    form: str
+    pointer: str
+    endings: tuple[str, ...]
+    # Endings of archives made elsewhere that may be of this kind too.
+    foreign: tuple[str, ...] = ()
+    # The role of all of them, where there is but one.
+    role: str | None = None
+
+    def name_of(self, role: str, epoch: float, ending: str = "") -> str:
+        stamp = datetime.fromtimestamp(epoch, timezone.utc).strftime(_FORM)
+        return self.form.format(role=role, stamp=stamp) + (ending or self.endings[0])
+
+    def pointers(self, folder: str, role: str) -> list[str]:
+        """Where the pointer to the newest archive may be: it ends as the archive does."""
+        return [os.path.join(folder, self.pointer.format(role=role) + ending) for ending in self.endings]
+
+
+WALLETS = Kind(
+    "wallet",
+    re.compile(r"marketplace-wallet-(?P<role>[A-Za-z0-9][A-Za-z0-9_.-]*)-(?P<stamp>\d{8}T\d{6}Z)\.tar\.gz\.gpg\Z"),
+    "marketplace-wallet-{role}-{stamp}",
+    "latest-{role}",
+    (".tar.gz.gpg",),
+)
+DATABASE = Kind(
+    "database",
+    re.compile(r"marketplace-(?P<role>db)-(?P<stamp>\d{8}T\d{6}Z)\.db\.(?:gz|zst)\.gpg\Z"),
+    "marketplace-db-{stamp}",
+    "latest",
+    (".db.gz.gpg", ".db.zst.gpg"),
+    (".gpg",),
+    role="database",
+)
+
+
+@dataclass(frozen=True)
 class Archive:
-    """One archive. role is None where the name does not tell, as with those made elsewhere."""
+    """One archive. role is None where the name does not tell, as with wallets' archives made elsewhere."""
 
     path: str
     role: str | None
     created: float
     bytes: int
-
-    @property
-    def ours(self) -> bool:
-        return self.role is not None
+    ours: bool = True
 
 
-def name_of(role: str, epoch: float) -> str:
-    return f"marketplace-wallet-{role}-{datetime.fromtimestamp(epoch, timezone.utc).strftime(_FORM)}{ENDING}"
-
-
-def latest_of(folder: str, role: str) -> str:
-    return os.path.join(folder, f"latest-{role}{ENDING}")
-
-
-def pointed(folder: str, role: str) -> str | None:
-    """The archive that the role's pointer names."""
-    try:
-        return os.path.join(folder, os.readlink(latest_of(folder, role)))
-    except OSError:
-        return None
+def pointed(folder: str, role: str, kind: Kind = WALLETS) -> str | None:
+    """The archive that the role's pointer names; the newest, where there are two pointers."""
+    found = [os.path.join(folder, os.readlink(one)) for one in kind.pointers(folder, role) if os.path.islink(one)]
+    return max(found, default=None)
 
 
 def _moment(stamp: str) -> float | None:
     """When a name says that it was made; the file's own time may be that of a copy."""
     found = _STAMP.search(stamp)
     try:
-        return datetime(*map(int, found.groups()), tzinfo=timezone.utc).timestamp() if found else None  # type: ignore[misc,arg-type]
+        return datetime(*map(int, found.groups("0")), tzinfo=timezone.utc).timestamp() if found else None  # type: ignore[misc,arg-type]
     except ValueError:
         return None
 
 
-def archives(folder: str) -> list[Archive]:
+def archives(folder: str, kind: Kind = WALLETS) -> list[Archive]:
     """Every archive of the folder, the newest first; pointers to them are none."""
     found = []
     try:
@@ -83,13 +110,12 @@ def archives(folder: str) -> list[Archive]:
         return []
     for name in names:
         path = os.path.join(folder, name)
-        state = os.lstat(path) if name.endswith(ENDING) and not name.startswith(".") else None
+        state = os.lstat(path) if name.endswith((*kind.endings, *kind.foreign)) and not name.startswith(".") else None
         if state is not None and stat.S_ISREG(state.st_mode):
-            ours = _OURS.match(name)
+            ours = kind.ours.match(name)
             created = _moment(ours["stamp"] if ours else name)
-            found.append(
-                Archive(path, ours["role"] if ours else None, state.st_mtime if created is None else created, state.st_size)
-            )
+            role = kind.role or (ours["role"] if ours else None)
+            found.append(Archive(path, role, state.st_mtime if created is None else created, state.st_size, ours is not None))
     return sorted(found, key=lambda one: (-one.created, one.path))
 
 
@@ -134,16 +160,23 @@ def put(draft: str, target: str, digest: str, manifest: dict[str, Any]) -> None:
     put_in_place(draft, target)
 
 
-def point(folder: str, role: str, target: str) -> None:
-    """Let the role's pointer name the newest archive, in one step."""
-    pointer = latest_of(folder, role)
+def point(folder: str, role: str, target: str, kind: Kind = WALLETS) -> None:
+    """Let the role's pointer name the newest archive, in one step. One that ends otherwise than the newest goes after that."""
     name = os.path.basename(target)
-    if os.path.islink(pointer) and os.readlink(pointer) == name:
-        return
-    draft = draft_of(pointer)
-    remove(draft)
-    os.symlink(name, draft)
-    put_in_place(draft, pointer)
+    for pointer in sorted(kind.pointers(folder, role), key=lambda one: not name.endswith(_ending(one, kind))):
+        if not name.endswith(_ending(pointer, kind)):
+            if os.path.islink(pointer):
+                remove(pointer)
+                sync_directory(folder)
+        elif not (os.path.islink(pointer) and os.readlink(pointer) == name):
+            draft = draft_of(pointer)
+            remove(draft)
+            os.symlink(name, draft)
+            put_in_place(draft, pointer)
+
+
+def _ending(path: str, kind: Kind) -> str:
+    return next(ending for ending in kind.endings if path.endswith(ending))
 
 
 def take_away(path: str) -> None:
@@ -153,15 +186,15 @@ def take_away(path: str) -> None:
     sync_directory(os.path.dirname(path))
 
 
-def sweep(folder: str) -> None:
+def sweep(folder: str, kind: Kind = WALLETS) -> None:
     """What a killed run has left: unfinished archives, drafts, and notes beside archives that never came. Only under our lock."""
     work = os.path.join(folder, WORK)
     for name in os.listdir(work) if os.path.isdir(work) else []:
         remove(os.path.join(work, name))
     for name in os.listdir(folder):
         whole = next((name[: -len(ending)] for ending in SIDECARS if name.endswith(ending)), None)
-        orphan = whole is not None and _OURS.match(whole) and not os.path.exists(os.path.join(folder, whole))
-        draft = name.startswith((".marketplace-wallet-", ".latest-")) and name.endswith(".new")
+        orphan = whole is not None and kind.ours.match(whole) and not os.path.exists(os.path.join(folder, whole))
+        draft = name.startswith((".marketplace-", ".latest")) and name.endswith(".new")
         if orphan or draft:
             remove(os.path.join(folder, name))
 

@@ -11,45 +11,38 @@ proven to be what was there by its hash before, on the way and after; the archiv
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _backup_retention,
     _backup_shelf,
+    _backup_work,
     _gpg,
     _monero_wallet,
     _wallet_archive,
     _wallet_pack,
+    _wallet_shelf,
     _wallet_source,
 )
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import Archive
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import WALLETS, Archive
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_work import NotBackedUp, Room
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     IncidentError,
     epoch_of,
-    private_directory,
     sentence_for,
     utc,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_archive import CACHE, KEYS
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_source import Moving, NotThere, Print
 
-# Named in each manifest, so that whoever opens an old archive knows what made it.
-COLLECTION = "0.3.0"
 ATTEMPTS = 5
 # Between two attempts: a wallet that stores needs a moment.
 PAUSE_SECONDS = 1.0
-RENEW_SECONDS = 60.0
-
-
-class NotBackedUp(Exception):
-    """One sentence on why there is no new archive of a role."""
 
 
 @dataclass(frozen=True)
@@ -88,32 +81,6 @@ class Order:
         return self.key.recipient or "passphrase"
 
 
-class Room:
-    """What is free on the disk of the backups, less what others of this run are about to write."""
-
-    def __init__(self, folder: str, floor: int) -> None:
-        self._folder, self._floor = folder, floor
-        self._promised = 0
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def taken(self, needed: int) -> Iterator[None]:
-        """Room for an archive while it is written; then it is what it is."""
-        with self._lock:
-            free = _wallet_pack.free_bytes(self._folder) - self._promised
-            if free - needed < self._floor:
-                raise NotBackedUp(
-                    f"The archive needs about {human_bytes(needed)} in {self._folder}, where {human_bytes(free)} are free and "
-                    f"{human_bytes(self._floor)} must stay: free some there (df -h {self._folder})."
-                )
-            self._promised += needed
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._promised -= needed
-
-
 def backed_up(order: Order, jobs: list[Job], dry: bool = False) -> list[dict[str, Any]]:
     """All roles side by side; each has a result of its own, and one that fails takes none of the others with it."""
     if not order.key.passphrase and not order.key.recipient:
@@ -123,41 +90,19 @@ def backed_up(order: Order, jobs: list[Job], dry: bool = False) -> list[dict[str
     if not jobs:
         raise IncidentError("No role is named whose wallets are to be backed up: set marketplace_wallets.")
     if not dry:
-        private_directory(order.folder)
-        private_directory(_wallet_pack.work_of(order.folder))
-        _backup_shelf.sweep(order.folder)
+        _backup_work.prepared(order.folder, WALLETS)
     room = Room(order.folder, order.floor)
     questions = Questions()
     for job in jobs:
         questions.ask(job.role, _role, order, job, room, dry)
     found = []
-    with _kept(order.allowed):
+    with _backup_work.kept(order.allowed):
         for job in jobs:
             try:
                 found.append(questions.answer(job.role, 2 * order.seconds + order.store_timeout + 60))
             except KeyError:
                 found.append(_result(job, problem=f"The backup of {job.role} did not end within {2 * order.seconds:g} s."))
     return found
-
-
-@contextmanager
-def _kept(allowed: Callable[[], bool]) -> Iterator[None]:
-    """Asked again and again, which renews the lease: an archive may take longer than it lasts."""
-    over = threading.Event()
-
-    def keep() -> None:
-        # Whoever publishes asks once more, and takes a refusal for what it is.
-        with suppress(IncidentError, OSError):
-            while not over.wait(RENEW_SECONDS) and allowed():
-                pass
-
-    keeper = threading.Thread(target=keep, daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        over.set()
-        keeper.join(RENEW_SECONDS)
 
 
 def _result(job: Job, **found: Any) -> dict[str, Any]:
@@ -219,8 +164,9 @@ class _Role:
         _backup_shelf.point(order.folder, role, found["path"])
         try:
             found["retention"] = _backup_retention.tidied(
-                order.folder, role, order.key, order.retention_days, order.keep_good, order.keep_all
-            )
+                order.folder, WALLETS, role, lambda one: _wallet_shelf.good(one, order.key), order.retention_days, order.keep_good,
+                order.keep_all,
+            )  # fmt: skip
         except OSError as problem:
             # The archive is there and proven: that nothing old could go does not undo it.
             found["notes"].append(f"{role}: old archives were not removed: {sentence_for(problem)}")
@@ -280,22 +226,22 @@ class _Role:
         files = {name: _wallet_source.prints(job.directory, name) for name in wallets}
         manifest = self._manifest(files, facts, stored)
         everything = [one for parts in files.values() for one in parts.values()]
-        draft = _wallet_pack.draft_of(order.folder, job.role)
+        draft = _backup_work.draft_of(order.folder, job.role, WALLETS.endings[0])
         with self._room.taken(_wallet_pack.needed(everything)), ExitStack() as unpublished:
-            unpublished.callback(_wallet_pack.discard, draft)
+            unpublished.callback(_backup_work.discard, draft)
             _wallet_pack.pack(draft, manifest, job.role, everything, order.key, order.seconds)
             verified = _wallet_pack.proven(draft, manifest, job.role, everything, order.key, order.seconds)
             digest = _backup_shelf.sha256_of(draft)
             if not order.allowed():
                 raise NotBackedUp("another run has this host now, or a hold was placed: nothing was published, run it again.")
-            target = _wallet_pack.free_name(order.folder, job.role, epoch_of(manifest["created"]))
+            target = _backup_work.free_name(order.folder, WALLETS, job.role, epoch_of(manifest["created"]), WALLETS.endings[0])
             _backup_shelf.put(draft, target, digest, manifest)
             unpublished.pop_all()
         made = next(one for one in _backup_shelf.archives(order.folder) if one.path == target)
         return {**self._said("made", made, manifest, digest), "verified": verified}
 
     def _manifest(self, files: dict[str, dict[str, Print]], facts: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
-        tools = {"collection": COLLECTION, "monero_wallet_rpc": facts.get("rpc_version"), "gpg": _gpg.version()}
+        tools = {"collection": _backup_work.COLLECTION, "monero_wallet_rpc": facts.get("rpc_version"), "gpg": _gpg.version()}
         # Every wallet program holds a lock on the keys of the wallet that it has open.
         opened = _wallet_source.locked(self._job.directory, list(files))
         return {

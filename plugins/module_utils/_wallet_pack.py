@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
-    _backup_shelf,
+    _backup_work,
     _gpg,
     _wallet_archive,
     _wallet_source,
@@ -40,35 +40,9 @@ class _Hashing:
         return chunk
 
 
-def free_bytes(folder: str) -> int:
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    state = os.statvfs(folder)
-    return state.f_bavail * state.f_frsize
-
-
 def needed(files: list[Print]) -> int:
     """Wallets are encrypted by themselves, so packing saves nothing; each has a header beside its content."""
     return sum(one.size + 2048 for one in files) * 102 // 100 + 1024 * 1024
-
-
-def work_of(folder: str) -> str:
-    return os.path.join(folder, _backup_shelf.WORK)
-
-
-def draft_of(folder: str, role: str) -> str:
-    return os.path.join(work_of(folder), f"{role}{_backup_shelf.ENDING}.partial")
-
-
-def discard(draft: str) -> None:
-    remove(draft)
-
-
-def free_name(folder: str, role: str, created: float) -> str:
-    """A name is a second; two archives within one get two."""
-    while os.path.lexists(path := os.path.join(folder, _backup_shelf.name_of(role, created))):
-        created += 1
-    return path
 
 
 def member_name(role: str, one: Print) -> str:
@@ -87,7 +61,7 @@ def pack(draft: str, manifest: dict[str, Any], role: str, files: list[Print], ke
                 inlet.close()
             _gpg.sealed(stream, key)
         except GpgProblem as problem:
-            if free_bytes(os.path.dirname(draft)) < 1024 * 1024:
+            if _backup_work.free_bytes(os.path.dirname(draft)) < 1024 * 1024:
                 raise GpgProblem("no_space", f"found no space left in {os.path.dirname(draft)}") from problem
             raise
         os.fsync(handle)

@@ -43,6 +43,14 @@ def looked(
     return {"backups": found, "newest_good": newest, "latest": _pointers(folder, found)}
 
 
+def good(archive: Archive, key: Key) -> bool:
+    """Opened to its end now; that it is unchanged is enough where this host cannot open it by design."""
+    try:
+        return not any(manifest_problems(_wallet_archive.read(archive.path, key)))
+    except BadArchive as problem:
+        return problem.kind == "no_secret_key"
+
+
 def _pointers(folder: str, found: list[dict[str, Any]]) -> dict[str, str]:
     """Where each role's pointer leads; what leads nowhere is left out."""
     paths = {one["path"] for one in found}

@@ -136,7 +136,7 @@ def unpacked(path: str) -> dict[str, bytes]:
 def aged(folder: Path, days: float) -> Path:
     """The newest archive, made that many days earlier."""
     newest = _backup_shelf.archives(str(folder))[0]
-    name = _backup_shelf.name_of("buyer", newest.created - days * 86400)
+    name = _backup_shelf.WALLETS.name_of("buyer", newest.created - days * 86400)
     for ending in ("", ".sha256", ".manifest.json"):
         shutil.copy2(newest.path + ending, folder / (name + ending))
     noted = folder / f"{name}.sha256"

@@ -7,12 +7,14 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from unit.plugins.backups import KEY, aged, job, made, order, wallets
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _gpg, _wallet_shelf
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_retention import forbidden, tidied
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import WALLETS
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 
 
@@ -20,6 +22,11 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg i
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A passphrase is made slow to guess on purpose; here that would only cost time."""
     monkeypatch.setattr(_gpg, "_LOCKED", [*_gpg._LOCKED[:-1], "65536"])
+
+
+def kept(folder: Path, key: Key, days: float, keep_good: int, keep_all: str) -> dict[str, Any]:
+    good = lambda one: _wallet_shelf.good(one, key)  # noqa: E731
+    return tidied(str(folder / "backups"), WALLETS, "buyer", good, days, keep_good, keep_all)
 
 
 def test_what_is_too_old_goes_with_what_lies_beside_it(tmp_path: Path) -> None:
@@ -44,9 +51,9 @@ def test_the_last_good_ones_stay_whatever_their_age(tmp_path: Path, spoil: str) 
     else:
         newest.write_bytes(b"nothing that opens")
         Path(f"{newest}.sha256").write_text(hashlib.sha256(newest.read_bytes()).hexdigest() + "\n")
-    assert tidied(str(tmp_path / "backups"), "buyer", KEY, 90, 2, "")["removed"] == [old[2].name]
-    assert "only 2 of buyer's" in tidied(str(tmp_path / "backups"), "buyer", KEY, 90, 3, "")["why"]
-    assert tidied(str(tmp_path / "backups"), "buyer", Key("another"), 90, 1, "")["removed"] == []
+    assert kept(tmp_path, KEY, 90, 2, "")["removed"] == [old[2].name]
+    assert "only 2 of buyer's" in kept(tmp_path, KEY, 90, 3, "")["why"]
+    assert kept(tmp_path, Key("another"), 90, 1, "")["removed"] == []
 
 
 def test_nothing_goes_while_something_is_under_way(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from unit.plugins.backups import ADDRESS, ANSWERS, job, made, opened, order, unp
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _backup_shelf,
+    _backup_work,
     _gpg,
     _wallet_backup,
     _wallet_pack,
@@ -248,7 +249,7 @@ def test_a_disk_that_fills_up_meanwhile_is_named(tmp_path: Path, monkeypatch: py
     (tmp_path / "gpg").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     free = iter([2**40])
-    monkeypatch.setattr(_wallet_pack, "free_bytes", lambda _folder: next(free, 0))
+    monkeypatch.setattr(_backup_work, "free_bytes", lambda _folder: next(free, 0))
     found = backed_up(order(tmp_path), [job(tmp_path)])[0]
     assert found["state"] == "failed" and "found no space left in" in found["problem"]
     assert os.listdir(tmp_path / "backups" / ".work") == []
@@ -262,7 +263,7 @@ def test_who_has_lost_the_lease_publishes_nothing(tmp_path: Path) -> None:
 
 def test_a_long_backup_keeps_its_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wallets(tmp_path / "buyer", "escrow_1")
-    monkeypatch.setattr(_wallet_backup, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(_backup_work, "RENEW_SECONDS", 0.01)
     asked = threading.Event()
     real = _wallet_pack.pack
 
@@ -338,4 +339,4 @@ def test_killed_anywhere_the_next_run_has_a_whole_backup(tmp_path: Path) -> None
 
 def test_the_version_is_the_collections() -> None:
     galaxy = (Path(__file__).parents[4] / "galaxy.yml").read_text()
-    assert f"\nversion: {_wallet_backup.COLLECTION}\n" in galaxy
+    assert f"\nversion: {_backup_work.COLLECTION}\n" in galaxy
