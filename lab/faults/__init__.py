@@ -18,7 +18,7 @@ from lab.instance import Lab
 __all__ = ["break_lab", "heal", "names", "summary"]
 
 ATTEMPTS = "/var/lib/marketplace_incident/attempts.json"
-_HELPERS = {"chain", "healing", "outside", "wallets"}
+_HELPERS = {"backups", "chain", "database", "healing", "outside", "pages", "wallets"}
 
 
 def names() -> list[str]:
