@@ -30,12 +30,18 @@ from typing import Any, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import (
+    clean_line,
     clean_lines,
     human_bytes,
     sentence_from,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import locked, private_directory
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_rpc import NoAnswer, Rpc, RpcError
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_rpc import (
+    REPLY_LIMIT,
+    NoAnswer,
+    Rpc,
+    RpcError,
+)
 
 NAME = "marketplace-wallet-proof"
 LABEL = "marketplace_incident=wallet-proof"
@@ -54,7 +60,7 @@ class NoProof(Exception):
     """The throw-away wallet RPC could not be asked; the text is one sentence."""
 
 
-class _Died(NoProof):
+class Died(NoProof):
     """It ended while it was opening something."""
 
 
@@ -93,8 +99,22 @@ class Seen:
         return f"Seen({self.keys})"
 
 
-def look(copies: dict[str, Copy], password: str, place: Place) -> dict[str, Seen]:
-    """All of them by one throw-away container, which is gone afterwards, and so are the copies."""
+@dataclass(frozen=True)
+class Bench:
+    """Copies that are laid out for a throw-away wallet RPC, and the names that they have there."""
+
+    place: Place
+    work: str
+    deadline: float
+    names: dict[str, str]
+
+    def session(self, limit: int = REPLY_LIMIT) -> contextlib.AbstractContextManager[_Session]:
+        return _running(self.place, self.work, self.deadline, limit)
+
+
+@contextlib.contextmanager
+def laid_out(copies: dict[str, Copy], place: Place) -> Iterator[Bench]:
+    """Copies of the files, gone afterwards; one look at a time."""
     deadline = time.monotonic() + place.timeout
     before = os.umask(0o077)
     try:
@@ -108,15 +128,19 @@ def look(copies: dict[str, Copy], password: str, place: Place) -> dict[str, Seen
         with contextlib.ExitStack() as after:
             after.callback(_swept, work)
             _laid_out(copies, work)
-            with _running(place, work, deadline) as session:
-                names = {label: f"w{number}" for number, label in enumerate(copies)}
-                passwords = {label: password if copy.password is None else copy.password for label, copy in copies.items()}
-                found = {label: session.keys(names[label], passwords[label]) for label in copies}
-                # The caches last: a damaged one may take the whole wallet RPC with it.
-                for label, copy in copies.items():
-                    if copy.cache is not None and found[label].keys == "open":
-                        found[label] = session.cache(f"{names[label]}c", passwords[label], found[label])
-                return found
+            yield Bench(place, work, deadline, {label: f"w{number}" for number, label in enumerate(copies)})
+
+
+def look(copies: dict[str, Copy], password: str, place: Place) -> dict[str, Seen]:
+    """All of them by one throw-away container, which is gone afterwards, and so are the copies."""
+    with laid_out(copies, place) as bench, bench.session() as session:
+        passwords = {label: password if copy.password is None else copy.password for label, copy in copies.items()}
+        found = {label: session.keys(bench.names[label], passwords[label]) for label in copies}
+        # The caches last: a damaged one may take the whole wallet RPC with it.
+        for label, copy in copies.items():
+            if copy.cache is not None and found[label].keys == "open":
+                found[label] = session.cache(f"{bench.names[label]}c", passwords[label], found[label])
+        return found
 
 
 def _laid_out(copies: dict[str, Copy], work: str) -> None:
@@ -169,7 +193,7 @@ def _wiped(path: str) -> None:
 
 
 @contextlib.contextmanager
-def _running(place: Place, work: str, deadline: float) -> Iterator[_Session]:
+def _running(place: Place, work: str, deadline: float, limit: int) -> Iterator[_Session]:
     """The wallet RPC of the wallet's own image. timeout ends it where this process is killed and cannot."""
     if not place.image:
         raise NoProof("No image is named whose monero-wallet-rpc could open a copy: name the image of the wallet's container.")
@@ -183,14 +207,14 @@ def _running(place: Place, work: str, deadline: float) -> Iterator[_Session]:
         "--non-interactive", "--log-level=0", "--log-file=/tmp/log", "--shared-ringdb-dir=/tmp/rings", *NETWORKS[place.network],
     ]  # fmt: skip
     log = os.path.join(work, "log")
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND, 0o600)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_APPEND, 0o600)
     try:
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, start_new_session=True)
     finally:
         os.close(handle)
     with contextlib.ExitStack() as after:
         after.callback(_ended, child)
-        yield _Session(_pid(child, log, deadline), child, log, deadline)
+        yield _Session(_pid(child, log, deadline), child, log, deadline, limit)
 
 
 def _ended(child: subprocess.Popen[bytes]) -> None:
@@ -249,8 +273,8 @@ def _connected(pid: int, port: int, timeout: float) -> socket.socket:
 class InsideRpc(Rpc):
     """An RPC in a container that no other network reaches."""
 
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"http://127.0.0.1:{PORT}")
+    def __init__(self, pid: int, limit: int = REPLY_LIMIT) -> None:
+        super().__init__(f"http://127.0.0.1:{PORT}", limit=limit)
         self._connection = _Inside(pid, PORT)
         self._connection.auto_open = 0
 
@@ -258,8 +282,8 @@ class InsideRpc(Rpc):
 class _Session:
     """The throw-away wallet RPC, asked one thing at a time."""
 
-    def __init__(self, pid: int, child: subprocess.Popen[bytes], log: str, deadline: float) -> None:
-        self._pid, self._child, self._log, self._deadline = pid, child, log, deadline
+    def __init__(self, pid: int, child: subprocess.Popen[bytes], log: str, deadline: float, limit: int = REPLY_LIMIT) -> None:
+        self._pid, self._child, self._log, self._deadline, self._limit = pid, child, log, deadline, limit
         self._salt = os.urandom(32)
         self._ready()
 
@@ -279,7 +303,7 @@ class _Session:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise NoProof("The throw-away wallet RPC was not done in time: allow it more.")
-        with InsideRpc(self._pid) as rpc:
+        with InsideRpc(self._pid, self._limit) as rpc:
             return rpc.call(method, params, min(most, left))
 
     def keys(self, name: str, password: str) -> Seen:
@@ -295,7 +319,7 @@ class _Session:
         """The same keys beside their cache."""
         try:
             refusal, words = self._opened(name, password)
-        except _Died as death:
+        except Died as death:
             return replace(seen, cache_loads=False, words=(*seen.words, str(death)))
         if refusal is not None:
             loaded_keys = any("Loaded wallet keys file" in line for line in words)
@@ -303,6 +327,22 @@ class _Session:
         height = _number(self._ask("get_height", {}, 10.0).get("height"))
         self._ask("close_wallet", {"autosave_current": False}, 30.0)
         return replace(seen, cache_loads=True, height=height, words=(*seen.words, *words))
+
+    def ledger(self, name: str, password: str) -> dict[str, Any]:
+        """What the wallet knows of its money. Without a cache it knows nothing, so it is asked only beside one."""
+        refusal, words = self._opened(name, password)
+        if refusal is not None:
+            return {"problem": f"it does not open ({clean_line(words[-1] if words else refusal, 200)})"}
+        try:
+            height = _number(self._ask("get_height", {}, 10.0).get("height"))
+            balance = self._ask("get_balance", {"account_index": 0}, 30.0)
+            wanted = {"in": True, "out": True, "pending": True, "all_accounts": True}
+            moved = self._ask("get_transfers", wanted, 120.0)
+            self._ask("close_wallet", {"autosave_current": False}, 30.0)
+        except (RpcError, NoAnswer) as problem:
+            raise Died(f"the throw-away wallet RPC gave no answer about a copy: {clean_line(str(problem), 200)}") from None
+        needed = balance.get("multisig_import_needed")
+        return {"problem": "", "height": height, "import_needed": needed if isinstance(needed, bool) else None, "moved": moved}
 
     def _opened(self, name: str, password: str) -> tuple[str | None, list[str]]:
         """Its refusal, None where it opened; and what it logged meanwhile."""
@@ -314,7 +354,7 @@ class _Session:
             refusal = str(refused)
         except NoAnswer as silence:
             if "within" not in str(silence) and self._died():
-                raise _Died(f"the throw-away wallet RPC died of a copy: {_last_words(self._log)}") from None
+                raise Died(f"the throw-away wallet RPC died of a copy: {_last_words(self._log)}") from None
             raise NoProof(f"The throw-away wallet RPC gave {silence}.") from None
         with open(self._log, "rb") as file:
             file.seek(before)

@@ -20,6 +20,7 @@ READING = {
         for name in (
             "backup_info",
             "compose_info",
+            "escrow_reconcile_info",
             "http_probe",
             "incident_info",
             "monero_info",

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stands in for `docker` where tests open wallets: `run` is a wallet RPC whose wallets are small JSON files.
 
-A .keys file says {"address", "secret", "password"} in Monero's outer shape; a cache says {"height"}. What it is asked to do is noted in
-$WALLET_DOCKER/calls; $WALLET_DOCKER/mood makes it hang, die or fail to start.
+A .keys file says {"address", "secret", "password"} in Monero's outer shape; a cache says {"height"}, and may say {"import_needed", "in",
+"out", "pending"}; one that begins with deadly kills what opens it. What it is asked to do is noted in $WALLET_DOCKER/calls;
+$WALLET_DOCKER/mood makes it hang, die or fail to start.
 """
 
 import json
@@ -43,6 +44,12 @@ class Wallets:
     def get_version(self, _params):
         return {"version": 65562}
 
+    def deadly(self, base):
+        if not os.path.exists(base):
+            return False
+        with open(base, "rb") as file:
+            return file.read(6) == b"deadly"
+
     def open_wallet(self, params):
         base = os.path.join(self.folder, params["filename"])
         with open(base + ".keys", "rb") as file:
@@ -56,17 +63,17 @@ class Wallets:
             print("W ./src/wallet/wallet2.cpp:4426: invalid_passwordE: invalid password", flush=True)
             raise RuntimeError("Failed to open wallet")
         print("W Loaded wallet keys file, with public address: " + keys["address"], flush=True)
-        if mood() == "dies" or (mood() == "dies of the cache" and os.path.exists(base)):
+        if mood() == "dies" or (mood() == "dies of the cache" and os.path.exists(base)) or self.deadly(base):
             os._exit(9)
-        height = 1
+        cache = {"height": 1}
         if os.path.exists(base):
             with open(base, encoding="utf-8", errors="replace") as file:
                 try:
-                    height = json.load(file)["height"]
+                    cache = json.load(file)
                 except ValueError:
                     print("W Failed to open portable binary, trying unportable", flush=True)
                     raise RuntimeError("Failed to open wallet") from None
-        self.open = dict(keys, height=height)
+        self.open = dict(keys, **cache)
         return {}
 
     def close_wallet(self, _params):
@@ -84,6 +91,12 @@ class Wallets:
 
     def get_height(self, _params):
         return {"height": self.open["height"]}
+
+    def get_balance(self, _params):
+        return {"balance": 0, "multisig_import_needed": self.open.get("import_needed", False)}
+
+    def get_transfers(self, params):
+        return {way: self.open.get(way, []) for way in ("in", "out", "pending") if params[way]}
 
 
 def serve(arguments):

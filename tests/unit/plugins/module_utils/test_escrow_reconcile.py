@@ -1,0 +1,164 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restored database against wallets and chain: what could be paid twice, thrown away, or is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _escrow_reconcile as reconcile
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._escrow_reconcile import Backup, Chain, Row
+
+TXID, OTHER = "ab" * 32, "cd" * 32
+CHAIN = Chain(200, 10)
+
+
+def row(state: str, name: str = "E-1", wallet: str = "escrow_1", amount: int = 50, payout: str = "") -> Row:
+    return Row(name, state, wallet, amount, payout)
+
+
+def out(txid: str = TXID, amount: int = 49, height: int | None = 180, time: int = 1000) -> dict[str, Any]:
+    return {"way": "out", "txid": txid, "amount": amount, "fee": 1, "height": height, "time": time}
+
+
+def knows(*transfers: dict[str, Any], height: int | None = 200, import_needed: bool | None = False, problem: str = "") -> dict:
+    return {"problem": problem, "height": height, "import_needed": import_needed, "transfers": list(transfers)}
+
+
+def at(
+    wallet: dict, *, names: tuple[str, ...] = ("escrow_1",), roles: tuple[str, ...] = ("buyer", "vendor", "arbiter")
+) -> dict:
+    return {role: dict.fromkeys(names, wallet) for role in roles}
+
+
+def kinds(rows: list[Row], wallets: dict, backup: Backup | None = None, chain: Chain = CHAIN) -> list[tuple[str, str | None]]:
+    found = reconcile.judge(rows, wallets, chain, backup or Backup())
+    assert found["count"] == len(found["mismatches"])
+    return [(one["kind"], one["id"]) for one in found["mismatches"]]
+
+
+@pytest.mark.parametrize("state", ["unfunded", "funded", "signing", "paid"])
+def test_an_escrow_whose_wallet_moved_nothing_matches(state: str) -> None:
+    assert kinds([row(state)], at(knows())) == []
+
+
+def test_an_escrow_that_was_paid_since_and_looks_open_is_a_double_payout() -> None:
+    assert kinds([row("funded")], at(knows(out()))) == [("paid_but_open", "E-1")]
+
+
+def test_one_signer_who_knows_is_enough_to_prove_a_payment() -> None:
+    wallets = {**at(knows()), "vendor": {"escrow_1": knows(out())}}
+    assert kinds([row("funded")], wallets) == [("paid_but_open", "E-1")]
+
+
+def test_a_payment_that_its_row_names_matches() -> None:
+    assert kinds([row("paid", payout=TXID)], at(knows(out()))) == []
+
+
+def test_a_payment_without_a_block_yet_counts() -> None:
+    assert kinds([row("funded")], at(knows(out(height=None)))) == [("paid_but_open", "E-1")]
+
+
+def test_of_several_escrows_in_one_wallet_the_one_of_that_amount_was_paid() -> None:
+    rows = [row("funded", "E-1", amount=50), row("funded", "E-2", amount=70), row("paid", "E-3", payout=OTHER)]
+    assert kinds(rows, at(knows(out(amount=69), out(OTHER)))) == [("paid_but_open", "E-2")]
+
+
+def test_five_payments_belong_to_five_escrows() -> None:
+    rows = [row("funded", f"E-{number}") for number in range(7)]
+    paid = [out(f"{number:064x}") for number in range(5)]
+    found = kinds(rows, at(knows(*paid)))
+    assert [kind for kind, _id in found] == ["paid_but_open"] * 5
+    assert len({name for _kind, name in found}) == 5
+
+
+def test_what_left_a_shared_wallet_before_the_backup_is_no_news() -> None:
+    rows = [row("funded", "E-1"), row("funded", "E-2")]
+    assert kinds(rows, at(knows(out(height=150))), Backup({"buyer": {"escrow_1": 160}})) == []
+    assert kinds(rows, at(knows(out(height=160))), Backup({"buyer": {"escrow_1": 160}})) == [("paid_but_open", "E-1")]
+    assert kinds(rows, at(knows(out(time=1000))), Backup(created=2000.0)) == []
+
+
+def test_money_that_left_and_belongs_to_no_row_is_told() -> None:
+    rows = [row("paid", payout=OTHER)]
+    assert kinds(rows, at(knows(out(), out(OTHER)))) == [("outgoing_without_row", None)]
+    assert kinds(rows, at(knows(out(height=150), out(OTHER))), Backup({"buyer": {"escrow_1": 160}})) == []
+
+
+def test_a_wallet_without_a_row_is_told_with_what_it_holds() -> None:
+    funded = knows({**out(), "way": "in"})
+    found = reconcile.judge([], at(funded, names=("W-881",)), CHAIN, Backup())
+    assert [one["kind"] for one in found["mismatches"]] == ["wallet_without_row"]
+    assert "W-881" in found["mismatches"][0]["sentence"]
+    assert "funded" in found["mismatches"][0]["sentence"]
+
+
+def test_a_wallet_that_is_no_escrows_is_left_alone() -> None:
+    assert kinds([row("not_escrow")], at(knows(out()))) == []
+
+
+def test_keys_of_an_escrow_that_is_not_set_up_may_be_thrown_away() -> None:
+    assert kinds([row("not_set_up")], at(knows())) == [("not_set_up_with_wallet", "E-1")]
+    assert kinds([row("not_set_up", wallet="")], {"buyer": {}}) == []
+
+
+@pytest.mark.parametrize("state", ["unfunded", "funded", "signing"])
+def test_an_open_escrow_without_all_its_wallets_is_told(state: str) -> None:
+    assert ("row_without_wallet", "E-1") in kinds([row(state)], {"buyer": {}, "vendor": {}})
+    found = reconcile.judge([row(state)], {**at(knows()), "vendor": {}}, CHAIN, Backup())
+    assert [one["kind"] for one in found["mismatches"]] == ["row_without_wallet"]
+    assert "vendor" in found["mismatches"][0]["sentence"]
+
+
+def test_a_funded_escrow_that_names_no_wallet_is_told() -> None:
+    assert kinds([row("funded", wallet="")], {"buyer": {}}) == [("row_without_wallet", "E-1")]
+
+
+@pytest.mark.parametrize(
+    "wallet",
+    [
+        knows(problem="it does not open"),
+        knows(import_needed=True),
+        knows(import_needed=None),
+        knows(height=189),
+        knows(height=None),
+    ],
+)
+def test_where_no_signer_knows_it_is_not_known(wallet: dict) -> None:
+    assert kinds([row("funded")], at(wallet)) == [("state_unknown", "E-1")]
+    assert kinds([row("paid")], at(wallet)) == []
+    one_knows = {**at(wallet), "arbiter": {"escrow_1": knows()}}
+    assert kinds([row("funded")], one_knows) == []
+
+
+def test_without_the_chains_height_nobody_knows() -> None:
+    assert kinds([row("funded")], at(knows()), chain=Chain(None, 10)) == [("state_unknown", "E-1")]
+
+
+def test_a_state_of_another_word_is_told() -> None:
+    assert kinds([row("released")], at(knows())) == [("state_unknown", "E-1")]
+
+
+def test_the_most_dangerous_comes_first() -> None:
+    rows = [row("funded", "E-1", "a"), row("released", "E-2", "b"), row("not_set_up", "E-3", "c")]
+    found = kinds(rows, {"buyer": {"a": knows(out()), "b": knows(), "c": knows(), "d": knows()}})
+    assert [kind for kind, _id in found] == ["paid_but_open", "not_set_up_with_wallet", "wallet_without_row", "state_unknown"]
+
+
+def test_an_answer_without_a_column_is_no_empty_answer() -> None:
+    rows, problem = reconcile.rows_of({"columns": ["id", "state"], "rows": [[1, "paid"]], "more": False, "problem": None})
+    assert rows == []
+    assert "wallet" in problem
+
+
+def test_rows_are_read_by_the_names_of_their_columns() -> None:
+    columns = ["payout_txid", "funding_txid", "amount", "WALLET", "state", "id"]
+    rows, problem = reconcile.rows_of({"columns": columns, "rows": [["AB", None, 5, None, "paid", 7]], "more": True})
+    assert rows == [Row("7", "paid", "", 5, "ab")]
+    assert "more escrows" in problem
+
+
+def test_nothing_to_compare_with_is_one_mismatch() -> None:
+    assert reconcile.not_compared("no query")["count"] == 1
