@@ -117,6 +117,12 @@ def wrong_wallet(view: WalletView, wallet: Wallet) -> Finding | None:
     name, role, which = wallet["service"], wallet["role"], to_open(view, wallet)
     other = wallet.get("open_wallet") or "another wallet"
     found = Finding(name, f"{name} has {other} open, not {which}", evidence(wallet), details=_opening(wallet, which))
+    if view.tried(name, "switch"):
+        found.escalate = (
+            f"{name} was told to open {which} in this run and has {other} open again: somebody else opens wallets there. "
+            "Find out whether the application does, and whether the inventory's `open: always` is right."
+        )
+        return found
     state, words = view.signing()
     if state == "none":
         found.do, found.reason = "switch", f"the inventory wants {which} open always, and {words}"

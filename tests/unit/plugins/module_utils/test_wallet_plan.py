@@ -222,6 +222,11 @@ def test_a_wrong_one_is_changed_for_the_right_one_where_no_round_is_open() -> No
     assert doing(decide(look("wallet_wrong"), signing=ONE_OPEN, confirm="open:buyer")) == ["freeze", f"switch:{BUYER}"]
 
 
+def test_one_that_is_wrong_again_after_it_was_changed_is_left_to_a_person() -> None:
+    plan = decide(look("wallet_wrong"), tried=[f"switch:{BUYER}"])
+    assert doing(plan) == asking(plan) == [] and "somebody else opens wallets there" in told(plan)
+
+
 @pytest.mark.parametrize("mode", ["always", "on_demand"])
 @pytest.mark.parametrize(
     ("pin", "words"), [("differs", "keys are not the pinned ones"), ("none", "address is not the inventory's")]
