@@ -77,6 +77,12 @@ def name_of(root: str, identity: str) -> str:
     return clean_line(str((note or {}).get("Name") or "").lstrip("/"), 100)
 
 
+def service_of(root: str, identity: str) -> str:
+    """The Compose service of a container, by its label; empty where it is none's."""
+    note = _note(os.path.join(root, "containers", identity, "config.v2.json")) or {}
+    return clean_line(str(_dict(_dict(note, "Config"), "Labels").get(SERVICE) or ""), 100)
+
+
 def _note(path: str) -> dict[str, Any] | None:
     try:
         with open(path, encoding="utf-8") as file:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import time
 from contextlib import closing
@@ -15,16 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_copy
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_copy, _sqlite_query
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
-
-# What a SELECT needs; nothing that writes, attaches, loads or sets.
-ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, 33)  # 33: a recursive one
-FORBIDDEN_FUNCTIONS = ("load_extension", "writefile", "readfile", "edit", "fts3_tokenizer")
-LENGTH_LIMIT = 4 * 1024 * 1024
-STEPS = 5000
 
 
 @dataclass(frozen=True)
@@ -65,16 +58,19 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
         return {"state": "suspect", "problem": f"{path} was written to while it was copied, each time: no copy of it is whole."}
     try:
         with closing(sqlite3.connect(f"file:{quote(copied)}?mode=rw", uri=True, timeout=1.0, isolation_level=None)) as database:
-            _limit(database)
+            _sqlite_query.limit(database)
             verdict = _checked(database, bounds.check_seconds)
             if verdict != "ok":
                 why = f"A copy of {path} does not pass quick_check ({verdict}): it is torn, or the database is damaged."
                 return {"state": "suspect", "problem": why}
-            database.set_authorizer(_authorize)
+            database.set_authorizer(_sqlite_query.authorize)
             return {
                 "state": "read",
                 "problem": None,
-                "queries": {one["name"]: _answer(database, one["sql"], bounds) for one in queries},
+                "queries": {
+                    one["name"]: _sqlite_query.answer(database, one["sql"], bounds.rows, bounds.cell, bounds.query_seconds)
+                    for one in queries
+                },
             }
     except sqlite3.DatabaseError as problem:
         said = clean_line(str(problem), 200)
@@ -87,60 +83,9 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
         }
 
 
-def _limit(database: sqlite3.Connection) -> None:
-    # Its own schema must not run anything but what SQLite knows to be harmless.
-    database.execute("PRAGMA trusted_schema=OFF")
-    database.execute("PRAGMA query_only=ON")
-    set_limit = getattr(database, "setlimit", None)  # from Python 3.11 on
-    if set_limit is not None:
-        set_limit(0, LENGTH_LIMIT)
-
-
 def _checked(database: sqlite3.Connection, seconds: float) -> str:
-    _until(database, seconds)
+    _sqlite_query.until(database, seconds)
     # The header is read first, so that what is no database at all says so.
     database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     rows = database.execute("PRAGMA quick_check(1)").fetchall()
     return clean_line(str(rows[0][0]) if rows else "no answer", 200)
-
-
-def _until(database: sqlite3.Connection, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    database.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
-
-
-def _authorize(action: int, _first: Any, second: Any, *_more: Any) -> int:
-    if action not in ALLOWED:
-        return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in FORBIDDEN_FUNCTIONS:
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK
-
-
-def _answer(database: sqlite3.Connection, sql: str, bounds: Bounds) -> dict[str, Any]:
-    answer: dict[str, Any] = {"columns": [], "rows": [], "more": False, "problem": None}
-    _until(database, bounds.query_seconds)
-    try:
-        cursor = database.execute(sql)
-        if cursor.description is None:
-            answer["problem"] = "it asks for nothing: a SELECT is needed"
-            return answer
-        answer["columns"] = [clean_line(str(one[0]), 100) for one in cursor.description]
-        rows = cursor.fetchmany(bounds.rows + 1)
-    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as problem:
-        said = clean_line(str(problem), 200)
-        answer["problem"] = f"it took longer than {bounds.query_seconds:g} s" if said == "interrupted" else said
-        return answer
-    answer["more"] = len(rows) > bounds.rows
-    answer["rows"] = [[_cell(value, bounds.cell) for value in row] for row in rows[: bounds.rows]]
-    return answer
-
-
-def _cell(value: Any, limit: int) -> Any:
-    if value is None or isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    return clean_line(str(value), limit)

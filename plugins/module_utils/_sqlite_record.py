@@ -1,0 +1,103 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""Values in the payload of a cell, and whether SQLite itself can have written them.
+
+It writes each whole number in the fewest bytes, text in the database's encoding, and nothing behind the last value. So a damaged byte
+often shows in a value that nothing else covers. What is text of the same length stays unseen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_pages import varint
+
+SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 7: 8, 8: 0, 9: 0}
+ENCODINGS = {0: "utf-8", 1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}
+# A disk loses whole sectors.
+SECTOR = 512
+
+
+def types(payload: bytes) -> tuple[list[int], int]:
+    """The serial types of a record, and where its values begin; ValueError or IndexError where it has none."""
+    end, at = varint(payload, 0)
+    if end < at or end > len(payload):
+        raise ValueError("its record has no header")
+    found = []
+    while at < end:
+        kind, at = varint(payload, at)
+        if kind in (10, 11):
+            raise ValueError(f"a value has type {kind}, which none has")
+        found.append(kind)
+    if at != end:
+        raise ValueError("its record's header ends within a type")
+    return found, end
+
+
+def size_of(kind: int) -> int:
+    return SIZES[kind] if kind < 12 else (kind - 12) // 2
+
+
+def problem_of(payload: bytes, encoding: int) -> str | None:
+    """What in a whole payload SQLite cannot have written."""
+    try:
+        kinds, at = types(payload)
+    except IndexError:
+        return "its record's header has no end"
+    except ValueError as problem:
+        return str(problem)
+    if at + sum(size_of(kind) for kind in kinds) != len(payload):
+        return "its record is not as long as its values"
+    for turn, kind in enumerate(kinds):
+        size = size_of(kind)
+        wrong = _value(kind, payload[at : at + size], encoding)
+        if wrong:
+            return f"value {turn + 1} {wrong}"
+        at += size
+    return None
+
+
+def _value(kind: int, data: bytes, encoding: int) -> str | None:
+    if 1 <= kind <= 6:
+        number = int.from_bytes(data, "big", signed=True)
+        if kind == 1:
+            return None
+        shorter = {2: 1, 3: 2, 4: 3, 5: 4, 6: 6}[kind]
+        if -(1 << 8 * shorter - 1) <= number < 1 << 8 * shorter - 1:
+            return "is a number in more bytes than it needs"
+    elif kind == 7:
+        # Not a number is stored as NULL.
+        if data[0] & 0x7F == 0x7F and data[1] & 0xF0 == 0xF0 and (data[1] & 0x0F or any(data[2:])):
+            return "is no number"
+    elif kind >= 13 and kind % 2:
+        try:
+            data.decode(ENCODINGS[encoding & 3])
+        except UnicodeDecodeError:
+            return "is a text with bytes that no text has"
+        if len(data) >= SECTOR and b"\0" * (SECTOR // 2) in data:
+            return "is a text with a stretch of zeros"
+    return None
+
+
+def values(payload: bytes, encoding: int) -> list[Any]:
+    """For the schema, whose records are short."""
+    kinds, at = types(payload)
+    found: list[Any] = []
+    for kind in kinds:
+        size = size_of(kind)
+        data = payload[at : at + size]
+        at += size
+        if kind == 0:
+            found.append(None)
+        elif kind in (8, 9):
+            found.append(kind - 8)
+        elif kind < 7:
+            found.append(int.from_bytes(data, "big", signed=True))
+        elif kind >= 13 and kind % 2:
+            found.append(data.decode(ENCODINGS[encoding & 3], "replace"))
+        else:
+            found.append(data)
+    return found
