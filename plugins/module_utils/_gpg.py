@@ -19,6 +19,7 @@ import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Iterator, cast
+from urllib.parse import unquote
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 
@@ -153,6 +154,11 @@ class Plain(Stream):
                 raise GpgProblem("no_secret_key", f"is encrypted to key {key}, whose secret part this host cannot use")
         raise GpgProblem("damaged", "is damaged or ends early: gpg could not decrypt it to its end")
 
+    def label(self) -> str:
+        """What whoever encrypted it has named it, as gpg says it. To be believed as little as the rest before opened() has returned."""
+        said = self.status().get("PLAINTEXT", [""])[0].split(" ")
+        return unquote(said[2]) if len(said) > 2 else ""
+
 
 @contextmanager
 def decrypting(path: str, key: Key, seconds: float) -> Iterator[Plain]:
@@ -169,9 +175,12 @@ def decrypting(path: str, key: Key, seconds: float) -> Iterator[Plain]:
 
 
 @contextmanager
-def encrypting(target: IO[bytes], key: Key, seconds: float) -> Iterator[tuple[IO[bytes], Stream]]:
-    """gpg --encrypt or --symmetric into an open file: write into the first, close it, then ask sealed() for the verdict."""
-    what = ["--set-filename", "", "--compress-algo", "none"]
+def encrypting(target: IO[bytes], key: Key, seconds: float, label: str = "") -> Iterator[tuple[IO[bytes], Stream]]:
+    """gpg --encrypt or --symmetric into an open file: write into the first, close it, then ask sealed() for the verdict.
+
+    The label lies inside what is encrypted; Plain.label() tells it.
+    """
+    what = ["--set-filename", label, "--compress-algo", "none"]
     if key.recipient:
         what += ["--trust-model", "always", "--recipient", key.recipient, "--encrypt"]
     else:

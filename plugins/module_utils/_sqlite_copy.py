@@ -55,10 +55,10 @@ def check(path: str) -> int:
         raise NoCopy("unreadable", f"{path} is no regular file: name the database itself.")
     if found.st_size == 0:
         raise NoCopy("empty", f"{path} is empty: it has not even the header of a database.")
-    return found.st_size + sum(_size(path + suffix) for suffix in SIDECARS)
+    return found.st_size + sum(size_of(path + suffix) for suffix in SIDECARS)
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
     try:
         return os.lstat(path).st_size
     except OSError:
@@ -84,6 +84,14 @@ def scratch(parent: str) -> Iterator[str]:
         shutil.rmtree(folder)
         if handle is not None:
             os.close(handle)
+
+
+def forget(parent: str) -> None:
+    """A folder for scratch copies that nobody needs any more, without what killed runs have left in it; one that is not empty stays."""
+    if os.path.isdir(parent):
+        _sweep(parent)
+        with contextlib.suppress(OSError):
+            os.rmdir(parent)
 
 
 def _sweep(parent: str) -> None:

@@ -14,8 +14,10 @@ This file is run as `python -c`, and so needs nothing but the standard library (
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import sqlite3
 import sys
 import threading
 import time
@@ -27,12 +29,8 @@ from urllib.parse import quote
 def library(key: str) -> Any:
     """What speaks SQLite; with a key the one that decrypts pages."""
     if not key:
-        import sqlite3
-
         return sqlite3
-    import sqlcipher3.dbapi2 as sqlcipher
-
-    return sqlcipher
+    return importlib.import_module("sqlcipher3.dbapi2")
 
 
 def unlocked(database: Any, key: str) -> None:

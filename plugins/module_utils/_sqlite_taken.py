@@ -149,7 +149,7 @@ def _copied(path: str, folder: str, key: str, seconds: float, sealed: bool) -> I
         raise NoImage(str(problem)) from None
     if not still:
         return None
-    if sealed and not key and any(_sqlite_copy._size(target + suffix) for suffix in ("-wal", "-journal")):
+    if sealed and not key and any(_sqlite_copy.size_of(target + suffix) for suffix in ("-wal", "-journal")):
         raise NoImage(f"{path} is encrypted and has unfinished work beside it: set marketplace_database_key.")
     return Image(target, "copied", time.monotonic() - began, sealed)
 

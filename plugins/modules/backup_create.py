@@ -11,18 +11,20 @@ version_added: 0.3.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:
-  - Makes one archive C(marketplace-wallet-ROLE-TIME.tar.gz.gpg) for each role, with the keys, the cache and the address of every wallet in
+  - Of the wallets, makes one archive C(marketplace-wallet-ROLE-TIME.tar.gz.gpg) for each role, with the keys, the cache and the address of every wallet in
     the role's folder, and a manifest. The shares of two roles never lie in one file.
+  - Of the database, makes an image C(marketplace-db-TIME.db.gz.gpg) of one moment while it is in use, in one step that writers do not
+    disturb and that does not write to it, checks it, and publishes it only where it is sound. C(latest.db.gz.gpg) points to it.
   - An open wallet is stored by its own RPC first. Each file is hashed before it is read, on the way, and looked at again afterwards; what
     changed meanwhile is read again, five times at most.
-  - Files go through tar, gzip and gpg as a stream. Nothing is written in clear, memory does not depend on their size, and passphrases are
-    handed on by file descriptor.
-  - An archive is decrypted again and compared, file by file, before it is published by a rename, with C(.sha256) and C(.manifest.json)
-    beside it; then C(latest-ROLE.tar.gz.gpg) points to it.
+  - What is packed goes through gzip and gpg as a stream. Nothing is written in clear but the image of the database, which lies in
+    O(scratch_dir) meanwhile; memory does not depend on sizes, and passphrases are handed on by file descriptor.
+  - An archive is decrypted again and compared with what was put into it, before it is published by a rename, with C(.sha256) and
+    C(.manifest.json) beside it; then C(latest-ROLE.tar.gz.gpg) or C(latest.db.gz.gpg) points to it.
   - Archives that are too old are removed, but never the last proven ones, and none while a hold or a freeze stands.
   - Roles are backed up side by side. One that fails does not keep the others from being backed up; the module fails at its end.
   - Never opens a wallet, and never calls a multisig method that changes anything.
-  - A run that was killed leaves at most an unfinished, encrypted file, which the next one removes.
+  - A run that was killed leaves at most an unfinished, encrypted file, and an image in O(scratch_dir), which the next one removes.
 requirements:
   - gpg 2.2 or newer
 extends_documentation_fragment:
@@ -41,22 +43,23 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A role with a sound archive younger than O(minimum_age), of the same keys at the same height, is left as it is.
+      - A role with a sound archive younger than O(minimum_age), of the same keys at the same height, is left as it is; so is a database with
+        a sound archive that young.
 options:
   kind:
     description: What to back up.
     type: str
-    choices: [wallet]
+    choices: [wallet, database]
     required: true
   site:
     description: Which site it is, for the manifest; its name in the inventory.
     type: str
     required: true
   wallets:
-    description: The wallets, one entry for each role.
+    description: The wallets, one entry for each role. For O(kind=database) only their heights are asked, for the manifest; it may be empty.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       role:
         description: Whose wallets they are, such as V(buyer). Letters, digits, C(-) and C(_).
@@ -101,6 +104,48 @@ options:
     description: Whether the certificate of an https address must be valid.
     type: bool
     default: true
+  path:
+    description: The database. Needed for O(kind=database).
+    type: path
+    version_added: 0.4.0
+  key:
+    description: The key of an encrypted database (SQLCipher). Without it such a database can be backed up only while nobody has it open.
+    type: str
+    default: ""
+    version_added: 0.4.0
+  invariants:
+    description: What must hold in the database, beside what SQLite checks itself. An image in which one does not is not published.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.4.0
+    suboptions:
+      name:
+        description: What it is called.
+        type: str
+        required: true
+      query:
+        description: A C(SELECT) that returns no row where it holds.
+        type: str
+        required: true
+  compression:
+    description: What packs the image. V(zstd) needs that program; without it gzip does it, and RV(backups[].notes) says so.
+    type: str
+    choices: [gzip, zstd]
+    default: gzip
+    version_added: 0.4.0
+  scratch_dir:
+    description:
+      - Folder for the image until it is packed, made with mode 0700 and gone afterwards. Its disk needs room for the whole database.
+      - Empty means C(.marketplace_backup) beside the database, so that what is in clear stays on that disk.
+    type: str
+    default: ""
+    version_added: 0.4.0
+  image_timeout:
+    description: Seconds for making the image. While it is made, the database's C(-wal) can grow but not start anew.
+    type: float
+    default: 300.0
+    version_added: 0.4.0
   directory:
     description: The folder for the archives. It is made with mode 0700, its files have mode 0600.
     type: path
@@ -120,13 +165,14 @@ options:
     type: str
     default: "1"
   minimum_age:
-    description: Seconds for which an archive of the same keys at the same height counts as the backup that is asked for. V(0) always makes one.
+    description:
+      - Seconds for which an archive of the same keys at the same height counts as the backup that is asked for. V(0) always makes one.
+      - Of a database, whatever was written since.
     type: float
     default: 900.0
   retention_days:
-    description: Days after which an archive may be removed.
+    description: Days after which an archive may be removed. 90 for wallets and 30 for the database, where it is not given.
     type: float
-    default: 90.0
   keep_good:
     description: How many archives of a role stay, proven good, whatever their age. At least one does.
     type: int
@@ -173,11 +219,21 @@ EXAMPLES = r"""
     directory: /backups/wallets
     passphrase: "{{ marketplace_backup_passphrase }}"
     token: "{{ guard.token }}"
+
+- name: Back up the database
+  monero_marketplace.incident.backup_create:
+    kind: database
+    site: market-1
+    path: /data/marketplace.db
+    directory: /backups/database
+    passphrase: "{{ marketplace_backup_passphrase }}"
+    token: "{{ guard.token }}"
 """
 
 RETURN = r"""
 backups:
-  description: One entry for each of O(wallets), in the same order. Also returned when the module fails.
+  description:
+    - One entry for each of O(wallets), in the same order; of the database one, whose role is V(database). Also returned when the module fails.
   returned: success or failure
   type: list
   elements: dict
@@ -206,6 +262,16 @@ backups:
     verified:
       description: V(decrypted); V(checksum), where this host cannot decrypt it by design; null for one that was not made now.
       type: str
+    manifest:
+      description:
+        - Of the database, what the archive's manifest says, with C(site), C(created), C(image), C(wallets), C(key_generation),
+          C(compression), C(encrypted_with), C(database_encrypted) and C(tools).
+        - C(image) has C(bytes), C(sha256), C(page_size), C(page_count), C(schema_version), C(tables) with their rows, C(last_commit),
+          C(state) and C(made), which is V(online) or V(copied). C(wallets) has the height of each role's open wallet at that moment.
+      type: dict
+    image_seconds:
+      description: Of the database, how long its image took.
+      type: float
     wallets:
       description:
         - What its manifest says of each wallet, with C(name), C(keys_sha256), C(keys_bytes), C(cache_sha256), C(cache_bytes),
@@ -233,7 +299,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_retention, _wallet_backup, _wallet_jobs
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _backup_retention,
+    _database_backup,
+    _wallet_backup,
+    _wallet_heights,
+    _wallet_jobs,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
@@ -252,32 +324,61 @@ WALLET = {
 }
 
 
-def order_of(options: dict[str, Any]) -> _wallet_backup.Order:
+INVARIANT = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
+RETENTION_DAYS = {"wallet": 90.0, "database": 30.0}
+
+
+def shared(options: dict[str, Any]) -> dict[str, Any]:
+    """What is ordered of both kinds."""
+
     def allowed() -> bool:
         return not options["token"] or renew(options["lease_dir"], options["token"])
 
-    return _wallet_backup.Order(
-        site=options["site"],
-        folder=options["directory"],
-        key=Key(options["passphrase"], options["recipient"]),
-        key_generation=options["key_generation"],
-        minimum_age=options["minimum_age"],
-        retention_days=options["retention_days"],
-        keep_good=options["keep_good"],
-        keep_all=options["keep_all"] or _backup_retention.forbidden(options["state_dir"]),
-        timeout=options["timeout"],
-        store_timeout=options["store_timeout"],
-        seconds=options["archive_timeout"],
-        allowed=allowed,
+    days = options["retention_days"]
+    return {
+        "site": options["site"],
+        "folder": options["directory"],
+        "key": Key(options["passphrase"], options["recipient"]),
+        "key_generation": options["key_generation"],
+        "minimum_age": options["minimum_age"],
+        "retention_days": RETENTION_DAYS[options["kind"]] if days is None else days,
+        "keep_good": options["keep_good"],
+        "keep_all": options["keep_all"] or _backup_retention.forbidden(options["state_dir"]),
+        "seconds": options["archive_timeout"],
+        "allowed": allowed,
+    }
+
+
+def backed_up(options: dict[str, Any], dry: bool) -> list[dict[str, Any]]:
+    jobs = _wallet_jobs.jobs(options["wallets"], options["wallet_port"], options["validate_certs"])
+    if options["kind"] == "wallet":
+        times = {"timeout": options["timeout"], "store_timeout": options["store_timeout"]}
+        return _wallet_backup.backed_up(_wallet_backup.Order(**shared(options), **times), jobs, dry)
+    order = _database_backup.Order(
+        **shared(options),
+        path=options["path"],
+        database_key=options["key"],
+        invariants=tuple(options["invariants"]),
+        compression=options["compression"],
+        scratch_dir=options["scratch_dir"],
+        image_seconds=options["image_timeout"],
+        heights=lambda: _wallet_heights.heights(jobs),
     )
+    return [_database_backup.backed_up(order, dry)]
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "kind": {"type": "str", "choices": ["wallet"], "required": True},
+            "kind": {"type": "str", "choices": ["wallet", "database"], "required": True},
             "site": {"type": "str", "required": True},
-            "wallets": {"type": "list", "elements": "dict", "required": True, "options": WALLET},
+            "wallets": {"type": "list", "elements": "dict", "default": [], "options": WALLET},
+            "path": {"type": "path"},
+            "key": {"type": "str", "default": "", "no_log": True},
+            "invariants": {"type": "list", "elements": "dict", "default": [], "options": INVARIANT},
+            "compression": {"type": "str", "choices": ["gzip", "zstd"], "default": "gzip"},
+            "scratch_dir": {"type": "str", "default": ""},
+            "image_timeout": {"type": "float", "default": 300.0},
             "wallet_port": {"type": "int", "default": 18082},
             "validate_certs": {"type": "bool", "default": True},
             "directory": {"type": "path", "required": True},
@@ -285,7 +386,7 @@ def main() -> None:
             "recipient": {"type": "str", "default": ""},
             "key_generation": {"type": "str", "default": "1", "no_log": False},
             "minimum_age": {"type": "float", "default": 900.0},
-            "retention_days": {"type": "float", "default": 90.0},
+            "retention_days": {"type": "float"},
             "keep_good": {"type": "int", "default": 3},
             "keep_all": {"type": "str", "default": ""},
             "timeout": {"type": "float", "default": 10.0},
@@ -295,17 +396,16 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
             "lease_dir": {"type": "path", "default": "/run/marketplace_incident"},
         },
+        required_if=[("kind", "database", ["path"])],
         supports_check_mode=True,
     )
     options = module.params
     try:
-        jobs = _wallet_jobs.jobs(options["wallets"], options["wallet_port"], options["validate_certs"])
-        order = order_of(options)
         if module.check_mode:
-            found = _wallet_backup.backed_up(order, jobs, dry=True)
+            found = backed_up(options, dry=True)
         else:
             with acting(options["lease_dir"], options["token"] or None, "backup_create"):
-                found = _wallet_backup.backed_up(order, jobs)
+                found = backed_up(options, dry=False)
     except (BadUrl, IncidentError) as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:
@@ -315,7 +415,8 @@ def main() -> None:
     changed = any(one["state"] in ("made", "would_be_made") or (one["retention"] or {}).get("removed") for one in found)
     missed = [one["problem"] for one in found if one["state"] == "failed"]
     if missed:
-        module.fail_json(msg=f"Not every role is backed up: {' '.join(missed)}", backups=found, changed=changed)
+        what = "Not every role is backed up" if options["kind"] == "wallet" else "There is no new backup of the database"
+        module.fail_json(msg=f"{what}: {' '.join(missed)}", backups=found, changed=changed)
     module.exit_json(backups=found, changed=changed)
 
 

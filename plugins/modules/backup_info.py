@@ -12,9 +12,11 @@ author:
   - Monero Marketplace Operations (@monero-marketplace)
 description:
   - Lists the archives of a folder, the newest first by the time in their names, and proves them as far as is asked for.
-  - It also knows archives made elsewhere, C(tar.gz.gpg) with files in a folder such as C(buyer/) or bare ones, and without a manifest.
+  - Of the wallets it also knows archives made elsewhere, C(tar.gz.gpg) with files in a folder such as C(buyer/) or bare ones, and without a manifest.
+  - Of the database it knows whatever ends in C(.gpg), and tells by its content, not by its name, whether an image or an SQL dump is in it.
   - An archive is read as a stream and not trusted. Links, devices, special modes, paths that lead out of it, and whatever unpacks to more
-    than it may, are refused, and nothing of it is written anywhere.
+    than it may, are refused, and nothing of it is written anywhere; only an image of the database is, into O(scratch_dir), where it is
+    checked and wiped.
 requirements:
   - gpg 2.2 or newer, where O(verify=full)
 extends_documentation_fragment:
@@ -25,7 +27,7 @@ options:
   kind:
     description: Which backups.
     type: str
-    choices: [wallet]
+    choices: [wallet, database]
     required: true
   directory:
     description: The folder in which they lie.
@@ -36,7 +38,7 @@ options:
       - V(listing) looks at names and at what lies beside each archive, in milliseconds.
       - V(checksum) also reads each archive and compares its SHA-256.
       - V(full) also decrypts them to their last byte and compares each file with the manifest, role by role from the newest back to the
-        first good one; older ones are listed only.
+        first good one; older ones are listed only. An image of the database is restored into O(scratch_dir) and checked to its last page.
     type: str
     choices: [listing, checksum, full]
     default: listing
@@ -61,6 +63,31 @@ options:
     description: Seconds for reading one archive.
     type: float
     default: 1800.0
+  key:
+    description: The key of a database that is encrypted (SQLCipher). Without it nobody knows whether its image is good.
+    type: str
+    default: ""
+    version_added: 0.4.0
+  invariants:
+    description: What must hold in the database, as O(monero_marketplace.incident.backup_create#module:invariants).
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.4.0
+    suboptions:
+      name:
+        description: What it is called.
+        type: str
+        required: true
+      query:
+        description: A C(SELECT) that returns no row where it holds.
+        type: str
+        required: true
+  scratch_dir:
+    description: Folder for an image of the database while it is checked, made with mode 0700 and gone afterwards. Its disk needs room for it.
+    type: path
+    default: /var/lib/marketplace_incident/scratch
+    version_added: 0.4.0
 seealso:
   - module: monero_marketplace.incident.backup_create
 """
@@ -77,6 +104,14 @@ EXAMPLES = r"""
     directory: /backups/wallets
     verify: full
     roles: [buyer]
+    site: market-1
+    passphrase: "{{ marketplace_backup_passphrase }}"
+
+- name: Find the newest backup of the database that can be restored
+  monero_marketplace.incident.backup_info:
+    kind: database
+    directory: /backups/database
+    verify: full
     site: market-1
     passphrase: "{{ marketplace_backup_passphrase }}"
 """
@@ -129,6 +164,14 @@ backups:
     content_ok:
       description: Whether its files are safe and the ones that its manifest names. Null where that is not known.
       type: bool
+    content:
+      description:
+        - Of the database, what was found in it with O(verify=full), a state of M(monero_marketplace.incident.sqlite_info) such as V(ok) or
+          V(page_damage), V(encrypted) where its key was not given, or V(dump). Null where it was not decrypted.
+      type: str
+    seconds:
+      description: Of the database, how long C(decrypt) and C(check) took. Null where it was not decrypted.
+      type: dict
     good:
       description: Whether it can be restored. Null where nobody knows, as with V(listing), or on a host without the key.
       type: bool
@@ -136,7 +179,7 @@ backups:
       description: What is wrong with it, one sentence. Empty where nothing is known to be.
       type: str
 newest_good:
-  description: The path of the newest good archive, by role. A role without one is not in it.
+  description: The path of the newest good archive, by role; the database's is V(database). A role without one is not in it.
   returned: success
   type: dict
 latest:
@@ -145,17 +188,46 @@ latest:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_shelf
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_shelf, _wallet_shelf
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import sentence_for
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
+
+INVARIANT = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
+
+
+def looked(options: dict[str, Any]) -> dict[str, Any]:
+    key = Key(options["passphrase"])
+    if options["kind"] == "wallet":
+        return _wallet_shelf.looked(
+            options["directory"],
+            key,
+            options["verify"],
+            roles=options["roles"],
+            site=options["site"],
+            everything=options["all"],
+            seconds=options["archive_timeout"],
+        )
+    look = _database_shelf.Look(
+        key=key,
+        verify=options["verify"],
+        site=options["site"],
+        everything=options["all"],
+        seconds=options["archive_timeout"],
+        scratch_dir=options["scratch_dir"],
+        database_key=options["key"],
+        invariants=tuple(options["invariants"]),
+    )
+    return _database_shelf.looked(options["directory"], look)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "kind": {"type": "str", "choices": ["wallet"], "required": True},
+            "kind": {"type": "str", "choices": ["wallet", "database"], "required": True},
             "directory": {"type": "path", "required": True},
             "verify": {"type": "str", "choices": ["listing", "checksum", "full"], "default": "listing"},
             "all": {"type": "bool", "default": False},
@@ -163,20 +235,17 @@ def main() -> None:
             "site": {"type": "str", "default": ""},
             "passphrase": {"type": "str", "default": "", "no_log": True},
             "archive_timeout": {"type": "float", "default": 1800.0},
+            "key": {"type": "str", "default": "", "no_log": True},
+            "invariants": {"type": "list", "elements": "dict", "default": [], "options": INVARIANT},
+            "scratch_dir": {"type": "path", "default": "/var/lib/marketplace_incident/scratch"},
         },
         supports_check_mode=True,
     )
     options = module.params
     try:
-        found = _wallet_shelf.looked(
-            options["directory"],
-            Key(options["passphrase"]),
-            options["verify"],
-            roles=options["roles"],
-            site=options["site"],
-            everything=options["all"],
-            seconds=options["archive_timeout"],
-        )
+        found = looked(options)
+    except IncidentError as problem:
+        module.fail_json(msg=str(problem))
     except OSError as problem:
         module.fail_json(msg=sentence_for(problem))
     module.exit_json(**found)

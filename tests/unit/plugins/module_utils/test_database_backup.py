@@ -1,0 +1,425 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups of the database: one whole moment of it, sound and proven before anybody sees it; the original is only read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.crash import killed_at_each_effect
+from unit.plugins.databases import KEY, aged, database, made, opened, order, restored, rows, written_to
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _backup_shelf,
+    _backup_work,
+    _database_archive,
+    _database_backup,
+    _gpg,
+    _sqlite_copy,
+    _sqlite_image,
+    _sqlite_taken,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import DATABASE
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_backup import backed_up
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A passphrase is made slow to guess on purpose; here that would only cost time."""
+    monkeypatch.setattr(_gpg, "_LOCKED", [*_gpg._LOCKED[:-1], "65536"])
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    return database(tmp_path / "data" / "marketplace.db")
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(folder.iterdir()) if one.is_file()}
+
+
+def test_an_archive_is_the_database_at_one_moment_with_what_is_only_in_its_wal(tmp_path: Path, live: Path) -> None:
+    with opened(live):
+        before = hashes(live.parent)
+        found = made(order(tmp_path, heights=lambda: {"buyer": {"escrow_1": 101}}))
+        after = hashes(live.parent)
+    # The -shm holds the marks of who reads; the database and its -wal are only read.
+    assert before.keys() == after.keys()
+    assert all(before[name] == after[name] for name in before if not name.endswith("-shm"))
+    with closing(restored(found["path"], tmp_path / "out.db")) as image:
+        assert rows(image) == 51 and image.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert image.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    manifest = found["manifest"]
+    assert manifest == json.loads(Path(found["path"] + ".manifest.json").read_text())
+    said = manifest["image"]
+    raw = (tmp_path / "out.db").read_bytes()
+    assert (said["bytes"], said["sha256"]) == (len(raw), hashlib.sha256(raw).hexdigest())
+    assert (said["schema_version"], said["tables"], said["state"], said["made"]) == (
+        7,
+        {"escrows": 10, "orders": 51},
+        "ok",
+        "online",
+    )
+    assert said["page_size"] * said["page_count"] == said["bytes"]
+    assert (manifest["site"], manifest["kind"], manifest["format"]) == ("market-1", "database", 1)
+    assert (manifest["wallets"], manifest["encrypted_with"]) == ({"buyer": {"escrow_1": 101}}, "passphrase")
+    assert (found["state"], found["role"], found["verified"]) == ("made", "database", "decrypted")
+
+
+def test_what_lies_beside_an_archive_and_that_nothing_else_is_left(tmp_path: Path, live: Path) -> None:
+    path = Path(made(order(tmp_path))["path"])
+    assert path.name.startswith("marketplace-db-") and path.name.endswith(".db.gz.gpg")
+    check = subprocess.run(["sha256sum", "--check", f"{path.name}.sha256"], cwd=path.parent, capture_output=True, check=False)
+    assert check.returncode == 0
+    assert os.readlink(path.parent / "latest.db.gz.gpg") == path.name
+    there = [one for one in path.parent.iterdir() if one.is_file() and not one.is_symlink()]
+    assert {stat.S_IMODE(one.stat().st_mode) for one in there} == {0o600} and len(there) == 3
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700 and os.listdir(path.parent / ".work") == []
+    assert [one.name for one in live.parent.iterdir() if not one.name.startswith("marketplace.db")] == []
+
+
+def test_nobody_has_it_open_so_not_even_a_reader_of_ours_does(
+    tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed server has left a -wal: opening the database would take it in, on the original."""
+    with opened(live):
+        copied = {name: (live.parent / name).read_bytes() for name in ("marketplace.db", "marketplace.db-wal")}
+    for name, content in copied.items():
+        (live.parent / name).write_bytes(content)
+    before = hashes(live.parent)
+    found = made(order(tmp_path))
+    assert hashes(live.parent) == before and found["manifest"]["image"]["made"] == "copied"
+    with closing(restored(found["path"], tmp_path / "out.db")) as image:
+        assert rows(image) == 51
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_what_a_reader_leaves_beside_it_belongs_to_its_owner(tmp_path: Path, live: Path) -> None:
+    tmp_path.chmod(0o755)
+    live.parent.chmod(0o755)
+    for one in (live.parent, live):
+        os.chown(one, 10001, 10001)
+    with closing(sqlite3.connect(live, isolation_level=None)):
+        # Open, but nothing read yet: there is neither a -wal nor a -shm, and whoever reads first makes them.
+        image = tmp_path / "image.db"
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _sqlite_taken._program()],
+            input=json.dumps({"source": str(live), "target": str(image), "key": "", "busy_seconds": 1}).encode() + b"\n",
+            capture_output=True,
+            check=False,
+        )
+    assert {one.stat().st_uid for one in live.parent.iterdir()} == {10001}, done
+    # Behind a folder that its owner cannot enter, SQLite itself gives what it makes to the owner.
+    live.parent.chmod(0o700)
+    os.chown(live.parent, 0, 0)
+    with closing(sqlite3.connect(live, isolation_level=None)):
+        assert made(order(tmp_path))["manifest"]["image"]["made"] == "online"
+    assert {one.stat().st_uid for one in live.parent.iterdir()} == {10001}
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_five_hundred_writes_a_second_go_on_and_the_backup_ends(tmp_path: Path, mode: str) -> None:
+    live = database(tmp_path / "data" / "marketplace.db", rows=30_000, mode=mode)
+    with written_to(live, rate=500, seconds=4) as writer:
+        began = time.monotonic()
+        found = made(order(tmp_path))
+        took = time.monotonic() - began
+        assert writer.stdout is not None
+        done, slowest = (float(word) for word in writer.stdout.readline().split())
+    assert found["manifest"]["image"]["made"] == "online"
+    assert found["image_seconds"] < 2 and took < 10
+    # Nobody who wrote was refused, and none waited longer than the image took. Without a -wal each write waits for the disk.
+    assert done > (1000 if mode == "WAL" else 50) and slowest < 2.5
+    with closing(restored(found["path"], tmp_path / "out.db")) as image:
+        assert 30_000 <= rows(image) <= 30_000 + done
+        assert image.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_an_image_that_takes_too_long_is_given_up_and_its_lock_with_it(
+    tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(live):
+        real = _sqlite_taken._program()
+        monkeypatch.setattr(_sqlite_taken, "_program", lambda: real.replace("live.backup(", "time.sleep(60) or live.backup("))
+        found = backed_up(order(tmp_path, image_seconds=0.7))
+        assert found["state"] == "failed" and "was not made within 0.7 s" in found["problem"]
+        with closing(sqlite3.connect(live)) as user:
+            assert user.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    assert not (live.parent / ".marketplace_backup").exists()
+
+
+def test_a_damaged_database_makes_no_backup_and_older_ones_stay(tmp_path: Path) -> None:
+    live = database(tmp_path / "data" / "marketplace.db", rows=2000)
+    first = made(order(tmp_path))
+    old = aged(tmp_path / "backups", 40)
+    raw = bytearray(live.read_bytes())
+    raw[4096 * 9 : 4096 * 10] = bytes(255 - byte for byte in raw[4096 * 9 : 4096 * 10])
+    live.write_bytes(raw)
+    found = backed_up(order(tmp_path, keep_good=1))
+    assert found["state"] == "failed" and "is damaged" in found["problem"] and "playbooks/database.yml" in found["problem"]
+    assert {one.path for one in _backup_shelf.archives(str(tmp_path / "backups"), DATABASE)} == {first["path"], str(old)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        ("PRAGMA foreign_keys=OFF; DELETE FROM orders WHERE id=3", "foreign_key_damage"),
+        ("UPDATE escrows SET amount=-1 WHERE id=2", "no negative"),
+    ],
+)
+def test_what_must_hold_is_looked_at(tmp_path: Path, live: Path, spoil: str, word: str) -> None:
+    with closing(sqlite3.connect(live)) as user:
+        user.executescript(spoil)
+    invariants = ({"name": "no negative amount", "query": "SELECT id FROM escrows WHERE amount < 0"},)
+    found = backed_up(order(tmp_path, invariants=invariants))
+    assert found["state"] == "failed" and word in found["problem"]
+    assert _backup_shelf.archives(str(tmp_path / "backups"), DATABASE) == []
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "folder", "no database"])
+def test_what_is_no_database_is_one_sentence(tmp_path: Path, what: str) -> None:
+    live = tmp_path / "data" / "marketplace.db"
+    live.parent.mkdir()
+    if what == "folder":
+        live.mkdir()
+    elif what != "missing":
+        live.write_bytes(b"" if what == "empty" else b"no database at all " * 500)
+    found = backed_up(order(tmp_path, database_key=""))
+    if what == "no database":
+        # Without its key an encrypted database looks the same: it is kept as it lies, and that it was not checked is said.
+        assert found["state"] == "made" and "was not checked" in found["notes"][0]
+        assert found["manifest"]["image"]["state"] == "encrypted" and found["manifest"]["database_encrypted"]
+    else:
+        assert found["state"] == "failed" and str(live) in found["problem"] and "\n" not in found["problem"]
+
+
+def test_an_encrypted_database_in_use_without_its_key_is_refused(tmp_path: Path) -> None:
+    live = tmp_path / "data" / "marketplace.db"
+    live.parent.mkdir()
+    live.write_bytes(os.urandom(8192))
+    with live.open("rb"):
+        found = backed_up(order(tmp_path))
+    assert (
+        found["state"] == "failed"
+        and "is encrypted and in use" in found["problem"]
+        and "marketplace_database_key" in found["problem"]
+    )
+
+
+@pytest.mark.skipif("sqlcipher3" in sys.modules, reason="it is there")
+def test_without_its_library_an_encrypted_database_in_use_is_refused(tmp_path: Path) -> None:
+    with suppress(ImportError):
+        import sqlcipher3  # noqa: F401
+
+        pytest.skip("sqlcipher3 is there")
+    live = tmp_path / "data" / "marketplace.db"
+    live.parent.mkdir()
+    live.write_bytes(os.urandom(8192))
+    with live.open("rb"):
+        found = backed_up(order(tmp_path, database_key="a key"))
+    assert found["state"] == "failed" and "no sqlcipher3" in found["problem"] and "a key" not in found["problem"]
+
+
+def test_zstd_packs_where_it_is(tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = made(order(tmp_path))
+    if _database_archive.there("zstd"):
+        found = made(order(tmp_path, compression="zstd"))
+        assert found["path"].endswith(".db.zst.gpg") and found["verified"] == "decrypted"
+        assert _backup_shelf.pointed(str(tmp_path / "backups"), "database", DATABASE) == found["path"]
+        assert not (tmp_path / "backups" / "latest.db.gz.gpg").is_symlink()
+    monkeypatch.setattr(_database_archive, "there", lambda name: name == "gzip")
+    last = made(order(tmp_path, compression="zstd"))
+    assert last["path"].endswith(".db.gz.gpg") and "zstd is not on this host" in last["notes"][0]
+    assert _backup_shelf.pointed(str(tmp_path / "backups"), "database", DATABASE) == last["path"] != first["path"]
+
+
+def test_a_young_backup_is_not_repeated_unless_it_is_asked_for(tmp_path: Path, live: Path) -> None:
+    young = order(tmp_path, minimum_age=900.0)
+    first = made(young)
+    with closing(sqlite3.connect(live)) as user:
+        user.execute("INSERT INTO orders(note) VALUES ('later')")
+        user.commit()
+    again = made(young)
+    assert (again["state"], again["path"], again["sha256"]) == ("fresh", first["path"], first["sha256"])
+    assert made(order(tmp_path, minimum_age=900.0, key_generation="2"))["state"] == "made"
+    assert made(order(tmp_path))["state"] == "made"
+    assert made(order(tmp_path, minimum_age=900.0, site="market-2"))["state"] == "made"
+    newest = Path(made(young)["path"])
+    newest.write_bytes(newest.read_bytes()[:-1] + b"x")
+    assert made(young)["state"] == "made"
+
+
+def test_one_from_the_future_is_not_the_newest(tmp_path: Path, live: Path) -> None:
+    made(order(tmp_path))
+    future = aged(tmp_path / "backups", -3)
+    found = made(order(tmp_path, minimum_age=900.0))
+    assert found["state"] == "fresh" and found["path"] != str(future)
+
+
+def test_in_check_mode_nothing_is_written(tmp_path: Path, live: Path) -> None:
+    before = hashes(live.parent)
+    assert backed_up(order(tmp_path), dry=True)["state"] == "would_be_made"
+    assert hashes(live.parent) == before and not (tmp_path / "backups").exists()
+    assert backed_up(order(tmp_path, path="/none"), dry=True)["state"] == "failed"
+
+
+def test_without_a_key_or_without_room_nothing_is_written(tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(IncidentError, match="encrypted only"):
+        backed_up(order(tmp_path, key=Key()))
+    assert not (tmp_path / "backups").exists()
+    found = backed_up(order(tmp_path, floor=2**60))
+    assert found["state"] == "failed" and "free some there" in found["problem"]
+    monkeypatch.setattr(_sqlite_copy, "FLOOR", 2**60)
+    found = backed_up(order(tmp_path))
+    assert found["state"] == "failed" and "free" in found["problem"] and "\n" not in found["problem"]
+    assert os.listdir(tmp_path / "backups") == [".work"] and os.listdir(live.parent) == ["marketplace.db"]
+
+
+def test_a_disk_that_fills_up_meanwhile_is_named(tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gpg").write_text("#!/bin/sh\nread line\nexit 2\n")
+    (tmp_path / "gpg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    free = iter([2**40, 2**40])
+    monkeypatch.setattr(_backup_work, "free_bytes", lambda _folder: next(free, 0))
+    found = backed_up(order(tmp_path))
+    assert found["state"] == "failed" and "found no space left in" in found["problem"]
+    assert os.listdir(tmp_path / "backups" / ".work") == []
+
+
+def test_what_cannot_be_opened_again_is_not_published(tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = _gpg.sealed
+
+    def spoiled(stream: Any, key: Key) -> None:
+        real(stream, key)
+        draft = next((tmp_path / "backups" / ".work").iterdir())
+        raw = bytearray(draft.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        draft.write_bytes(raw)
+
+    monkeypatch.setattr(_gpg, "sealed", spoiled)
+    found = backed_up(order(tmp_path))
+    assert found["state"] == "failed" and os.listdir(tmp_path / "backups") == [".work"]
+
+
+def test_who_has_lost_the_lease_publishes_nothing_and_who_has_it_keeps_it(
+    tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = backed_up(order(tmp_path, allowed=lambda: False))
+    assert found["state"] == "failed" and os.listdir(tmp_path / "backups") == [".work"]
+    monkeypatch.setattr(_backup_work, "RENEW_SECONDS", 0.01)
+    asked = threading.Event()
+    real = _database_archive.pack
+
+    def slow(*given: Any) -> None:
+        asked.clear()
+        assert asked.wait(10), "nobody renewed it while the archive was made"
+        real(*given)
+
+    monkeypatch.setattr(_database_archive, "pack", slow)
+    made(order(tmp_path, allowed=lambda: asked.set() is None))
+
+
+def test_a_key_locks_what_only_its_secret_part_opens(
+    tmp_path: Path, live: Path, keyring: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = order(tmp_path, key=Key(recipient=keyring))
+    assert made(wanted)["verified"] == "decrypted"
+    public = subprocess.run(["gpg", "--batch", "--export", keyring], capture_output=True, check=True).stdout
+    (tmp_path / "p").mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(tmp_path / "p"))
+    subprocess.run(["gpg", "--batch", "--quiet", "--import"], input=public, capture_output=True, check=True)
+    found = made(wanted)
+    subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
+    assert (found["verified"], found["state"]) == ("checksum", "made")
+
+
+def test_a_large_database_takes_little_memory(tmp_path: Path) -> None:
+    live = tmp_path / "data" / "marketplace.db"
+    database(live)
+    with closing(sqlite3.connect(live)) as user:
+        user.execute("CREATE TABLE big(content BLOB)")
+        user.executemany("INSERT INTO big VALUES (?)", [(os.urandom(1024 * 1024),) for _ in range(32)])
+        user.commit()
+    program = (
+        "import resource, sys\n"
+        "from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_backup as b, _gpg\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "order = b.Order('m', sys.argv[1] + '/data/marketplace.db', sys.argv[1] + '/backups', _gpg.Key('secret'), floor=0)\n"
+        "assert b.backed_up(order)['state'] == 'made'\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(_gpg.__file__).parents[5])}
+    ran = subprocess.run(["python3", "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, env=environment)
+    assert int(ran.stdout) < 20 * 1024
+
+
+def test_killed_anywhere_the_next_run_has_a_whole_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a killed run has left in scratch is swept when it is old enough not to be somebody's who begins just now.
+    monkeypatch.setattr(_sqlite_copy, "YOUNG_SECONDS", -1.0)
+
+    template = tmp_path / "template"
+    database(template / "data" / "marketplace.db")
+    made(order(template))
+    aged(template / "backups", 40)
+    _backup_shelf.take_away(_backup_shelf.archives(str(template / "backups"), DATABASE)[0].path)
+    (template / "backups" / "latest.db.gz.gpg").unlink()
+
+    def prepare(folder: Path) -> None:
+        shutil.copytree(template, folder, dirs_exist_ok=True)
+
+    def act(folder: Path) -> dict[str, Any]:
+        return backed_up(order(folder, keep_good=1, minimum_age=900.0))
+
+    def converged(folder: Path, found: dict[str, Any]) -> None:
+        assert found["state"] in ("made", "fresh") and found["problem"] == ""
+        backups = folder / "backups"
+        there = sorted(one.name for one in backups.iterdir() if one.is_file() and not one.is_symlink())
+        whole = os.path.basename(found["path"])
+        assert there == sorted([whole, f"{whole}.manifest.json", f"{whole}.sha256"])
+        assert os.readlink(backups / "latest.db.gz.gpg") == whole and os.listdir(backups / ".work") == []
+        assert os.listdir(folder / "data") == ["marketplace.db"]
+        with closing(restored(found["path"], folder / "out.db")) as image:
+            assert rows(image) == 50
+
+    assert killed_at_each_effect(tmp_path, prepare, act, converged) > 10
+
+
+def test_the_program_that_makes_the_image_ends_with_whoever_asked(tmp_path: Path, live: Path) -> None:
+    slow = _sqlite_taken._program().replace("live.backup(", "time.sleep(60) or live.backup(")
+    child = subprocess.Popen([sys.executable, "-I", "-c", slow], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin is not None
+    target = tmp_path / "image.db"
+    child.stdin.write(json.dumps({"source": str(live), "target": str(target), "key": "", "busy_seconds": 1}).encode() + b"\n")
+    child.stdin.flush()
+    time.sleep(0.3)
+    child.stdin.close()
+    assert child.wait(10) == 3
+    assert child.stdout is not None and child.stdout.read() == b""
+    child.stdout.close()
+
+
+def test_a_key_is_no_sql() -> None:
+    asked: list[str] = []
+
+    class Fake:
+        def execute(self, sql: str) -> None:
+            asked.append(sql)
+
+    _sqlite_image.unlocked(Fake(), "it's")
+    assert asked == ["PRAGMA key = 'it''s'"]
+    assert "it's" not in repr(_database_backup.Order("m", "/p", "/f", KEY, database_key="it's"))
