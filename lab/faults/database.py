@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from lab.faults.outside import container_of, must_show
 from lab.instance import Lab
+from lab.places import COMPOSE_DIR
 from lab.shell import wait_until
 
 PATH = "/data/marketplace.db"
@@ -68,6 +69,11 @@ def stop(lab: Lab) -> None:
     lab.docker(["stop", "--time", str(STOP_SECONDS), *writers(lab)], check=True)
 
 
+def kill(lab: Lab) -> None:
+    """Everyone who writes dies where he is, as when the power fails, and nobody starts him: the log stays as it lies."""
+    lab.docker(["kill", *writers(lab)], check=True)
+
+
 def start(lab: Lab) -> None:
     lab.docker(["start", *writers(lab)], check=True)
 
@@ -93,6 +99,15 @@ def keep(lab: Lab) -> None:
     lab.run(["sh", "-e", "-c", script, KEPT, PATH, LEDGER], check=True)
     # The index of the log is made anew by whoever opens it.
     lab.run(["rm", "-f", f"{KEPT}/marketplace.db-shm"], check=True)
+
+
+def deploy(lab: Lab, **settings: str) -> None:
+    """As a deployment does, with these in the site's settings; healing takes them out again."""
+    script = 'file="$0"; for one; do sed -i "/^${one%%=*}=/d" "$file"; echo "$one" >> "$file"; done'
+    chosen = [f"{name}={value}" for name, value in settings.items()]
+    lab.run(["sh", "-e", "-c", script, f"{COMPOSE_DIR}/.env", *chosen], check=True)
+    # It waits for the health of what may not get well.
+    lab.compose(["up", "--detach", "--no-deps", "--no-build", *WRITERS])
 
 
 def put_back(lab: Lab) -> None:
