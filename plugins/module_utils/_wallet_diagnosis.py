@@ -11,7 +11,7 @@ from typing import Any, Mapping
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._cause import Finding
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import listed
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import words
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import DATABASE, words
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes import DAEMON_CAUSES, WALLET_CAUSES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes_daemon import (
     DOUBTFUL,
@@ -184,7 +184,7 @@ def _thaws(findings: list[Finding], view: WalletView, confirmed: frozenset[str])
     steps = []
     for one in view.told.freezes:
         name = str(one["name"])
-        if view.tried(name, "thaw"):
+        if name == DATABASE or view.tried(name, "thaw"):
             continue
         if f"thaw:{name}" in confirmed:
             why = "confirmed"
@@ -263,6 +263,8 @@ def _thaw_questions(view: WalletView, steps: list[dict[str, Any]]) -> list[dict[
     known = f" (not known of {listed(unknown)})" if unknown else ""
     found = []
     for one in view.told.freezes:
+        if one["name"] == DATABASE:
+            continue  # playbooks/data_corruption.yml ends it
         what = f"thaw:{one['name']}"
         if what in thawing and not view.allows(what):
             continue  # it needs no question

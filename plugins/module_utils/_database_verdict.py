@@ -1,0 +1,48 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""What the look at a frozen database settles: sound, damaged, or nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+
+# A restore would mend none of them: the file may be whole.
+NO_DAMAGE = {
+    "encrypted": "nobody can look into it here: the target needs the Python package sqlcipher3 and marketplace_database_key",
+    "encrypted_wrong_key": "marketplace_database_key does not open it, which looks like damage and is none: find the right key, restore nothing",
+    "locked": "a lock is left on it: ansible-playbook playbooks/database.yml",
+    "suspect": "no copy of it was whole, so somebody still writes to it",
+}
+
+
+def verdict(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """state: sound, damaged or unproven. stays: whether the database stays frozen, as damage was seen."""
+    state = str(sqlite.get("state") or "unknown")
+    sentences = [clean_line(str(one), 300) for one in sqlite.get("sentences") or []]
+    found: dict[str, Any] = {"sqlite": dict(sqlite), "kept": [], "kept_database": "", "sentences": sentences, "why": ""}
+    if strangers:
+        named = ", ".join(f"{clean_line(str(one['command']), 60) or 'a process'} (pid {one['pid']})" for one in strangers[:5])
+        return {
+            **found,
+            "state": "unproven",
+            "stays": state not in ("ok", *NO_DAMAGE),
+            "why": f"{named} has the database open and is in no container, so it could not be held still: end it, then run the same command again",
+        }
+    if state == "ok":
+        return {**found, "state": "sound", "stays": False}
+    if state in NO_DAMAGE:
+        return {**found, "state": "unproven", "stays": False, "why": NO_DAMAGE[state]}
+    if sqlite.get("certain"):
+        return {**found, "state": "damaged", "stays": True}
+    said = clean_line(str(sqlite.get("problem") or ""), 300)
+    return {
+        **found,
+        "state": "unproven",
+        "stays": True,
+        "why": "two looks at the frozen database did not agree" + (f" ({said})" if said else "") + ": run the same command again",
+    }
