@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _engine_files
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import container_of
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import sentence_from
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._engine_files import Living
@@ -55,23 +54,12 @@ class Found:
 def look(wanted: Wanted, holders: Callable[[], Iterable[Holder]]) -> Found:
     alive = _engine_files.living(wanted.root)
     holding = list(holders())
-    inside = {one["pid"]: _container_of(int(one["pid"])) for one in holding}
-    ids = set(inside.values())
+    ids = {one["container_id"] for one in holding}
     containers = [
-        one
-        for one in alive
-        if one.container_id in ids or (one.project == wanted.project and one.service in wanted.services)
+        one for one in alive if one.container_id in ids or (one.project == wanted.project and one.service in wanted.services)
     ]
     known = {one.container_id for one in containers}
-    return Found(containers, [one for one in holding if inside[one["pid"]] not in known])
-
-
-def _container_of(pid: int) -> str | None:
-    try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
-            return container_of(file.read())
-    except OSError:
-        return None
+    return Found(containers, [one for one in holding if one["container_id"] not in known])
 
 
 def due(wanted: Wanted, containers: Iterable[Living]) -> list[Living]:
@@ -97,14 +85,18 @@ def carry_out(
             done[one.container_id] = one
         _settled(wanted, todo)
     names = ", ".join(sorted(one.service or one.name for one in todo))
-    raise NotHeld(f"{names}: not {wanted.state} after {ROUNDS} tries, somebody else starts it: find out who, then run this again.")
+    raise NotHeld(
+        f"{names}: not {wanted.state} after {ROUNDS} tries, somebody else starts it: find out who, then run this again."
+    )
 
 
 def _tell_docker(verb: str, one: Living) -> None:
     answer = run(["docker", verb, one.container_id], SECONDS)
     said = sentence_from(answer.err)
     # What it is to be it may have become by itself meanwhile, or be gone.
-    if not answer.ok and not any(words in said for words in ("is not running", "No such container", "already paused", "is not paused")):
+    if not answer.ok and not any(
+        words in said for words in ("is not running", "No such container", "already paused", "is not paused")
+    ):
         raise NotHeld(f"docker {verb} {one.service or one.name} failed: {said or 'no answer in time'}.")
 
 

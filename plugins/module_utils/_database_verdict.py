@@ -26,7 +26,9 @@ def verdict(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = 
     sentences = [clean_line(str(one), 300) for one in sqlite.get("sentences") or []]
     found: dict[str, Any] = {"sqlite": dict(sqlite), "kept": [], "kept_database": "", "sentences": sentences, "why": ""}
     if strangers:
-        named = ", ".join(f"{clean_line(str(one['command']), 60) or 'a process'} (pid {one['pid']})" for one in strangers[:5])
+        named = ", ".join(
+            f"{clean_line(str(one['command'] or ''), 60) or 'a process'} (pid {one['pid']})" for one in strangers[:5]
+        )
         return {
             **found,
             "state": "unproven",
@@ -44,5 +46,7 @@ def verdict(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = 
         **found,
         "state": "unproven",
         "stays": True,
-        "why": "two looks at the frozen database did not agree" + (f" ({said})" if said else "") + ": run the same command again",
+        "why": "two looks at the frozen database did not agree"
+        + (f" ({said})" if said else "")
+        + ": run the same command again",
     }

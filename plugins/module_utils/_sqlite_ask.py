@@ -10,11 +10,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_copy, _sqlite_query
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_cipher, _sqlite_copy, _sqlite_query
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
@@ -30,6 +30,8 @@ class Bounds:
     query_seconds: float = 10.0
     rows: int = 100
     cell: int = 200
+    # Of SQLCipher; with it the database is opened by that.
+    key: str = field(default="", repr=False)
 
 
 def ask(path: str, queries: list[dict[str, str]], scratch_dir: str, bounds: Bounds) -> dict[str, Any]:
@@ -56,8 +58,13 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
     copied, still = _sqlite_copy.copy(path, folder, bounds.copy_seconds)
     if not still:
         return {"state": "suspect", "problem": f"{path} was written to while it was copied, each time: no copy of it is whole."}
+    engine: Any = _sqlite_cipher.module() if bounds.key else sqlite3
+    if engine is None:
+        return {"state": "unreadable", "problem": f"{path} is encrypted, and the host has no sqlcipher3 to ask it."}
     try:
-        with closing(sqlite3.connect(f"file:{quote(copied)}?mode=rw", uri=True, timeout=1.0, isolation_level=None)) as database:
+        with closing(engine.connect(f"file:{quote(copied)}?mode=rw", uri=True, timeout=1.0, isolation_level=None)) as database:
+            if bounds.key:
+                _sqlite_cipher.unlock(database, bounds.key)
             _sqlite_query.limit(database)
             verdict = _checked(database, bounds.check_seconds)
             if verdict != "ok":
@@ -68,11 +75,13 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
                 "state": "read",
                 "problem": None,
                 "queries": {
-                    one["name"]: _sqlite_query.answer(database, one["sql"], bounds.rows, bounds.cell, bounds.query_seconds)
+                    one["name"]: _sqlite_query.answer(
+                        database, one["sql"], bounds.rows, bounds.cell, bounds.query_seconds, engine
+                    )
                     for one in queries
                 },
             }
-    except sqlite3.DatabaseError as problem:
+    except engine.DatabaseError as problem:
         said = clean_line(str(problem), 200)
         if "not a database" in said:
             why = f"{path} is no plain SQLite database (it may be encrypted): it cannot be asked here."
@@ -83,7 +92,7 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
         }
 
 
-def _checked(database: sqlite3.Connection, seconds: float) -> str:
+def _checked(database: Any, seconds: float) -> str:
     _sqlite_query.until(database, seconds)
     # The header is read first, so that what is no database at all says so.
     database.execute("SELECT count(*) FROM sqlite_master").fetchone()

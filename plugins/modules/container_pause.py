@@ -92,7 +92,7 @@ containers:
       description: Its main process.
       type: int
 strangers:
-  description: Processes in no container that have the database open, each with C(pid), C(command) and C(path).
+  description: Processes in no container that have the database open, each with C(pid), C(command), C(user) and C(files).
   returned: success
   type: list
   elements: dict
@@ -106,8 +106,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _compose_engine,
     _compose_host,
     _container_pause,
-    _database_files,
     _look_project,
+    _sqlite_holders,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting
@@ -142,7 +142,7 @@ def main() -> None:
     options = module.params
 
     def holders() -> list[dict[str, Any]]:
-        return _database_files.holders(options["path"])
+        return _sqlite_holders.holders(options["path"])
 
     try:
         if module.check_mode:
@@ -161,7 +161,7 @@ def main() -> None:
         containers=[
             {"service": one.service, "container_id": one.container_id, "name": one.name, "pid": one.pid} for one in done
         ],
-        strangers=[{key: one[key] for key in ("pid", "command", "path")} for one in found.strangers],
+        strangers=[{key: one[key] for key in ("pid", "command", "user", "files")} for one in found.strangers],
     )
 
 

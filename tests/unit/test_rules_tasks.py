@@ -110,6 +110,7 @@ def test_the_repairs_that_exist_are_seen_as_acting():
         "docker_health/free_disk",
         "monero_rpc/main",
         "monero_rpc/repair",
+        "sqlite_integrity/preserve",
         "wallet_restore/restore",
     }
 

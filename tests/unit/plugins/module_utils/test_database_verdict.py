@@ -1,0 +1,42 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Only damage that two looks at a frozen database agree on is damage; what no restore would mend is never called so."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_verdict import verdict
+
+STRANGER = {"pid": 4121, "command": "sqlite3", "user": "deploy", "files": ["db"]}
+
+
+def said(sqlite: dict, *strangers: dict) -> tuple[str, bool]:
+    found = verdict(sqlite, strangers)
+    return found["state"], found["stays"]
+
+
+def test_a_sound_one_goes_on() -> None:
+    assert said({"state": "ok", "certain": True, "sentences": []}) == ("sound", False)
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["missing", "empty", "not_a_database", "stale_wal", "wal_damage", "deleted_but_open", "page_damage", "btree_damage",
+     "foreign_key_damage", "invariant_damage"],
+)  # fmt: skip
+def test_damage_counts_when_it_is_certain(state: str) -> None:
+    assert said({"state": state, "certain": True, "sentences": ["47 pages"]}) == ("damaged", True)
+    assert said({"state": state, "certain": False, "sentences": ["47 pages"]}) == ("unproven", True)
+
+
+@pytest.mark.parametrize("state", ["encrypted", "encrypted_wrong_key", "locked", "suspect"])
+def test_what_a_restore_would_not_mend_is_let_go_on_and_named(state: str) -> None:
+    assert said({"state": state, "certain": True, "sentences": []}) == ("unproven", False)
+    assert verdict({"state": state})["why"]
+
+
+def test_with_a_stranger_nothing_is_proven() -> None:
+    assert said({"state": "page_damage", "certain": True}, STRANGER) == ("unproven", True)
+    assert said({"state": "ok", "certain": True}, STRANGER) == ("unproven", False)
+    assert "sqlite3 (pid 4121)" in verdict({"state": "ok"}, [STRANGER])["why"]
