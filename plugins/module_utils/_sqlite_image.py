@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sqlite3
 import sys
 import threading
@@ -34,9 +35,11 @@ def library(key: str) -> Any:
 
 
 def unlocked(database: Any, key: str) -> None:
-    """A key is no SQL of ours: it is quoted as a text is."""
-    if key:
-        quoted = key.replace("'", "''")
+    """A key is no SQL of ours: it is quoted as a text is. x'…' is one in hexadecimal."""
+    quoted = key.replace("'", "''")
+    if re.fullmatch("x'[0-9a-fA-F]{64}(?:[0-9a-fA-F]{32})?'", key):
+        database.execute(f'PRAGMA key = "{key}"')
+    elif key:
         database.execute(f"PRAGMA key = '{quoted}'")
 
 

@@ -18,7 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_copy, _sqlite_image
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_copy, _sqlite_holders, _sqlite_image
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
 
@@ -42,19 +42,7 @@ class Image:
 
 def in_use(path: str) -> bool:
     """Whether a process has the database open. Who cannot look at all of them takes it for open."""
-    if os.geteuid() != 0:
-        return True
-    wanted = os.stat(path)
-    for process in os.listdir("/proc"):
-        if process.isdigit():
-            # Processes come and go while one looks.
-            with suppress(OSError):
-                for handle in os.scandir(f"/proc/{process}/fd"):
-                    with suppress(OSError):
-                        found = os.stat(handle.path)
-                        if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                            return True
-    return False
+    return os.geteuid() != 0 or bool(_sqlite_holders.holders(path))
 
 
 def encrypted(path: str) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -14,13 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from unit.crash import killed_at_each_effect
-from unit.plugins.databases import KEY, aged, database, made, opened, order, restored, rows, written_to
+from unit.plugins.databases import KEY, aged, database, made, opened, order, plain, restored, rows, written_to
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _backup_shelf,
@@ -53,8 +55,18 @@ def hashes(folder: Path) -> dict[str, str]:
     return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(folder.iterdir()) if one.is_file()}
 
 
+@contextmanager
+def open_elsewhere(path: Path) -> Iterator[None]:
+    """A process has it open, as a server has. Our own descriptors do not count."""
+    with subprocess.Popen(["sleep", "60"], stdin=path.open("rb")) as holder:
+        try:
+            yield
+        finally:
+            holder.kill()
+
+
 def test_an_archive_is_the_database_at_one_moment_with_what_is_only_in_its_wal(tmp_path: Path, live: Path) -> None:
-    with opened(live):
+    with opened(live), open_elsewhere(live):
         before = hashes(live.parent)
         found = made(order(tmp_path, heights=lambda: {"buyer": {"escrow_1": 101}}))
         after = hashes(live.parent)
@@ -127,7 +139,7 @@ def test_what_a_reader_leaves_beside_it_belongs_to_its_owner(tmp_path: Path, liv
     # Behind a folder that its owner cannot enter, SQLite itself gives what it makes to the owner.
     live.parent.chmod(0o700)
     os.chown(live.parent, 0, 0)
-    with closing(sqlite3.connect(live, isolation_level=None)):
+    with closing(sqlite3.connect(live, isolation_level=None)), open_elsewhere(live):
         assert made(order(tmp_path))["manifest"]["image"]["made"] == "online"
     assert {one.stat().st_uid for one in live.parent.iterdir()} == {10001}
 
@@ -153,7 +165,7 @@ def test_five_hundred_writes_a_second_go_on_and_the_backup_ends(tmp_path: Path, 
 def test_an_image_that_takes_too_long_is_given_up_and_its_lock_with_it(
     tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with opened(live):
+    with opened(live), open_elsewhere(live):
         real = _sqlite_taken._program()
         monkeypatch.setattr(_sqlite_taken, "_program", lambda: real.replace("live.backup(", "time.sleep(60) or live.backup("))
         found = backed_up(order(tmp_path, image_seconds=0.7))
@@ -200,19 +212,24 @@ def test_what_is_no_database_is_one_sentence(tmp_path: Path, what: str) -> None:
     elif what != "missing":
         live.write_bytes(b"" if what == "empty" else b"no database at all " * 500)
     found = backed_up(order(tmp_path, database_key=""))
-    if what == "no database":
-        # Without its key an encrypted database looks the same: it is kept as it lies, and that it was not checked is said.
-        assert found["state"] == "made" and "was not checked" in found["notes"][0]
-        assert found["manifest"]["image"]["state"] == "encrypted" and found["manifest"]["database_encrypted"]
-    else:
-        assert found["state"] == "failed" and str(live) in found["problem"] and "\n" not in found["problem"]
+    assert found["state"] == "failed" and str(live) in found["problem"] and "\n" not in found["problem"]
+    assert _backup_shelf.archives(str(tmp_path / "backups"), DATABASE) == []
+
+
+def test_an_encrypted_database_is_kept_as_it_lies_and_that_it_was_not_checked_is_said(tmp_path: Path) -> None:
+    live = tmp_path / "data" / "marketplace.db"
+    live.parent.mkdir()
+    live.write_bytes(os.urandom(8192))
+    found = made(order(tmp_path))
+    assert "was not checked" in found["notes"][0] and gzip.decompress(plain(found["path"])) == live.read_bytes()
+    assert found["manifest"]["image"]["state"] == "encrypted" and found["manifest"]["database_encrypted"]
 
 
 def test_an_encrypted_database_in_use_without_its_key_is_refused(tmp_path: Path) -> None:
     live = tmp_path / "data" / "marketplace.db"
     live.parent.mkdir()
     live.write_bytes(os.urandom(8192))
-    with live.open("rb"):
+    with open_elsewhere(live):
         found = backed_up(order(tmp_path))
     assert (
         found["state"] == "failed"
@@ -230,7 +247,7 @@ def test_without_its_library_an_encrypted_database_in_use_is_refused(tmp_path: P
     live = tmp_path / "data" / "marketplace.db"
     live.parent.mkdir()
     live.write_bytes(os.urandom(8192))
-    with live.open("rb"):
+    with open_elsewhere(live):
         found = backed_up(order(tmp_path, database_key="a key"))
     assert found["state"] == "failed" and "no sqlcipher3" in found["problem"] and "a key" not in found["problem"]
 
