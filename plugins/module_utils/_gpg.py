@@ -161,12 +161,12 @@ class Plain(Stream):
 
 
 @contextmanager
-def decrypting(path: str, key: Key, seconds: float) -> Iterator[Plain]:
-    """gpg --decrypt of a file. It ends with the block, whatever happens in it."""
+def decrypting(path: str, key: Key, seconds: float, target: Any = subprocess.PIPE) -> Iterator[Plain]:
+    """gpg --decrypt of a file, to be read from what it yields or written to target. It ends with the block, whatever happens in it."""
     how = locked_by(path)
     if how == "passphrase" and not key.passphrase:
         raise GpgProblem("no_passphrase", "is locked by a passphrase, and none is given")
-    with open(path, "rb") as source, _gpg(["--decrypt"], key, how == "passphrase", source, subprocess.PIPE) as child:
+    with open(path, "rb") as source, _gpg(["--decrypt"], key, how == "passphrase", source, target) as child:
         stream = Plain(child, seconds)
         try:
             yield stream

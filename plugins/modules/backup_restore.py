@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_restore
-short_description: Restore one Monero wallet, proven to be its signer's
+short_description: Restore one Monero wallet, proven to be its signer's, or the database
 version_added: 0.3.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
@@ -21,19 +21,24 @@ description:
   - Killed at any moment, it loses nothing, and the next call for the same wallet ends what was begun.
   - Refuses while any process has the wallet open.
   - Each file that is kept or put in place is a line in the host's own journal.
+  - With O(kind=database) the steps of a restore are states of their own, and the caller has frozen or stopped whoever writes. The original is
+    never opened. The image that takes its place is unpacked beside it, looked at as a whole, and that same file is moved in.
 requirements:
-  - Docker Engine 20.10 or newer with its command line, and the wallet's image on the host
+  - Docker Engine 20.10 or newer with its command line, and the wallet's image on the host, for a wallet
   - gpg 2.2 or newer, for an archive
+  - gzip or zstd, whichever a database's archive is packed with
   - root
 extends_documentation_fragment:
   - monero_marketplace.incident.guarded
+  - monero_marketplace.incident.restored_database
+  - monero_marketplace.incident.restored_wallet
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
   check_mode:
     support: full
     details:
-      - Reads the archive and proves whose keys it holds, as without.
+      - Reads the archive and proves whose keys or what database it holds, as without.
   diff_mode:
     support: none
     details:
@@ -42,9 +47,9 @@ attributes:
     support: full
 options:
   kind:
-    description: What is restored.
+    description: What is restored. V(database) came with version 0.4.0.
     type: str
-    choices: [wallet]
+    choices: [database, wallet]
     default: wallet
   state:
     description:
@@ -53,23 +58,23 @@ options:
       - V(keys_from_backup) puts the keys of O(archive) in place of keys that are gone or damaged. A cache beside them stays if it loads with
         them, else it is moved aside.
       - V(resumed) only ends what an earlier call had begun. The others do so too, and then what they are for.
+      - V(preserved) copies the database with its C(-wal), C(-shm) and C(-journal), also those that were removed while a process has them open.
+        Whoever writes has to be frozen. The same set is copied once.
+      - V(planned) chooses the newest good archive of O(directory), or looks at O(archive), and leaves its image ready for an hour. It changes
+        nothing of the database and asks for no lease.
+      - V(restored) lets the image of O(plan) take the database's place. The old files are kept in C(.marketplace_kept) beside it.
+      - The first two are for a wallet, V(preserved), V(planned) and V(restored) for a database.
     type: str
-    choices: [cache_parked, keys_from_backup, resumed]
-    required: true
-  role:
-    description: Whose wallet it is, such as V(buyer).
-    type: str
+    choices: [cache_parked, keys_from_backup, planned, preserved, restored, resumed]
     required: true
   directory:
-    description: The folder on the host in which the wallet's files lie.
+    description: The folder on the host in which the wallet's files lie, or with O(kind=database) the archives. Required with O(kind=wallet).
     type: path
-    required: true
-  wallet:
-    description: The name of the wallet, which is the name of its file.
-    type: str
-    required: true
+    default: ""
   archive:
-    description: The archive, C(tar.gz.gpg). Required with O(state=keys_from_backup).
+    description:
+      - The archive, C(tar.gz.gpg). Required with O(state=keys_from_backup).
+      - With O(state=planned) the one archive that is looked at, instead of all in O(directory).
     type: path
     default: ""
   passphrase:
@@ -80,67 +85,6 @@ options:
     description: The site that the archive's manifest has to name. Empty means any.
     type: str
     default: ""
-  image:
-    description: The image whose C(monero-wallet-rpc) opens the copies. It is never pulled.
-    type: str
-    required: true
-  password:
-    description: The password of the wallet's file.
-    type: str
-    default: ""
-  pin:
-    description: The checksum (SHA-256) that the C(.keys) file of this role's wallet is known to have. Empty means that none is known.
-    type: str
-    default: ""
-  address:
-    description: The primary address that it must have. Empty means any.
-    type: str
-    default: ""
-  others:
-    description: The wallets of the other signers of the same escrow.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      role:
-        description: Whose it is, such as V(arbiter).
-        type: str
-        required: true
-      directory:
-        description: Its folder on the host.
-        type: path
-        required: true
-      wallet:
-        description: Its name.
-        type: str
-        required: true
-      password:
-        description: The password of its file. Not given, it is that of the wallet itself.
-        type: str
-  unknown_signer:
-    description: Take keys of which it cannot be proven whose they are, because a person knows. Keys proven to be another's are refused in any case.
-    type: bool
-    default: false
-  nothing_signed_since:
-    description:
-      - Take the cache of the archive too, where the wallet has none that loads. Only for a caller that has proven from the application's
-        database that this wallet has signed nothing since the archive was made.
-      - An older cache brings back nonces that may be used. Signing twice with the same nonce can give a key away.
-    type: bool
-    default: false
-  network:
-    description: The Monero network the wallet was made for.
-    type: str
-    choices: [mainnet, stagenet, testnet]
-    default: mainnet
-  scratch_dir:
-    description: Where copies and the unpacked archive lie meanwhile. Best on a file system in memory.
-    type: path
-    default: /run/marketplace_incident/wallet_proof
-  timeout:
-    description: Seconds for the proof. Starting takes about 5 of them, and each file that is opened 2 to 6.
-    type: float
-    default: 120.0
   state_dir:
     description: Where the journal of a restore lies.
     type: path
@@ -178,6 +122,33 @@ EXAMPLES = r"""
         directory: /data/wallets/arbiter
         wallet: escrow_1
     token: "{{ guard.token }}"
+
+- name: Keep a frozen database as it is
+  monero_marketplace.incident.backup_restore:
+    kind: database
+    state: preserved
+    path: /data/marketplace.db
+    token: "{{ guard.token }}"
+  register: preserved
+
+- name: Choose the newest good backup
+  monero_marketplace.incident.backup_restore:
+    kind: database
+    state: planned
+    path: /data/marketplace.db
+    directory: /backups/database
+    passphrase: "{{ marketplace_backup_passphrase }}"
+    site: "{{ inventory_hostname }}"
+  register: planned
+
+- name: Let it take the database's place
+  monero_marketplace.incident.backup_restore:
+    kind: database
+    state: restored
+    path: /data/marketplace.db
+    plan: "{{ planned.plan.hash }}"
+    kept_database: "{{ preserved.kept_database }}"
+    token: "{{ guard.token }}"
 """
 
 RETURN = r"""
@@ -187,46 +158,96 @@ did:
   type: list
   elements: str
 kept:
-  description: What was replaced or moved aside, as C(source), C(path) and C(sha256). In check mode C(path) is null.
-  returned: success
+  description:
+    - What was replaced, copied or moved aside, as C(source), C(path) and C(sha256). In check mode C(path) is null. With O(state=preserved) it
+      also has C(bytes), and C(new) for a copy of this call.
+  returned: success, but not with O(state=planned)
   type: list
   elements: dict
 cache:
   description:
     - What became of the cache. V(left), V(parked), V(absent), where there was none, or V(from_backup).
-  returned: success
+  returned: success, with O(kind=wallet)
   type: str
 signer:
   description: How the signer was proven (C(proven_by)), and from which roles it differs (C(differs_from)). Null with O(state=cache_parked).
-  returned: success
+  returned: success, with O(kind=wallet)
   type: dict
 archive:
   description: The archive, as C(path), C(created), C(age_seconds), C(manifest) (bool) and C(sha256) of its keys. Null with O(state=cache_parked).
-  returned: success
+  returned: success, with O(kind=wallet)
   type: dict
 lost:
   description: What is lost with the cache, in sentences.
-  returned: success
+  returned: success, with O(kind=wallet)
   type: list
   elements: str
 resumed:
   description: Whether this call ended what an earlier one had begun.
   returned: success
   type: bool
+kept_database:
+  description: The copy that holds what was committed last. With O(state=restored) the one that was given.
+  returned: success, with O(state=preserved) or O(state=restored)
+  type: str
+plan:
+  description:
+    - The backup that was chosen, as C(hash), C(archive), C(archive_sha256), C(name), C(created), C(age_seconds), C(good) (null for an encrypted
+      one that nothing proves), C(rejected) (newer ones, as C(path), C(kind) and C(problem)), C(image) (its summary with C(state), C(sha256),
+      C(bytes), C(page_size), C(page_count), C(schema_version), C(tables) and C(last_commit)), C(manifest) (null without one) and C(seconds)
+      (C(decrypt) and C(check)).
+    - With O(state=restored) the one that was carried out.
+  returned: success, with O(state=planned) or O(state=restored)
+  type: dict
+begun:
+  description: Whether an earlier restore of the database was begun and not ended. C(plan) is the one that it carries out then.
+  returned: success, with O(state=planned)
+  type: bool
+restored:
+  description: The last restore of the database, as C(plan) (its hash), C(name), C(at) and C(kept_database). Null where there was none.
+  returned: success, with O(state=planned)
+  type: dict
+image:
+  description: The summary of the database that took the place.
+  returned: success, with O(state=restored)
+  type: dict
+seconds:
+  description: How long the swap took.
+  returned: success, with O(state=restored)
+  type: float
+restored_at:
+  description: When the restore came to its end. Null in check mode.
+  returned: success, with O(state=restored)
+  type: str
+rejected:
+  description: The archives of a database that cannot be restored from, as C(path), C(kind) and C(problem).
+  returned: failure, with O(state=planned)
+  type: list
+  elements: dict
 kind:
   description:
     - What stands in the way. V(other_signer), V(unknown_signer), V(other_site), V(other_role), V(newer), V(in_use), V(no_space), V(no_proof),
       V(keys), V(unknown), V(changed), V(journal), V(missing), V(not_in_archive), or what is wrong with the archive, such as
       V(wrong_passphrase), V(damaged), V(unsafe) and V(too_big).
+    - For a database also V(no_good_backup), V(no_plan), V(from_future), V(not_a_database), V(page_damage), V(btree_damage), V(foreign_key_damage),
+      V(invariant_damage), V(suspect), V(no_unpacker), V(too_slow), V(unreadable) and V(busy).
   returned: failure
   type: str
 """
 
-from typing import Any
+from functools import partial
+from typing import Any, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _wallet_files, _wallet_proof, _wallet_restore
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _database_restore,
+    _wallet_files,
+    _wallet_proof,
+    _wallet_restore,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_plan import NoGoodBackup, Question
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_unpack import Bounds
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting
@@ -238,6 +259,8 @@ OTHER = {
     "wallet": {"type": "str", "required": True},
     "password": {"type": "str", "no_log": True},
 }
+
+INVARIANT = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
 
 
 def wanted_of(options: dict[str, Any]) -> _wallet_restore.Wanted:
@@ -260,18 +283,77 @@ def wanted_of(options: dict[str, Any]) -> _wallet_restore.Wanted:
     )
 
 
+STATES = {
+    "wallet": ("cache_parked", "keys_from_backup", "resumed"),
+    "database": ("preserved", "planned", "restored", "resumed"),
+}
+
+
+def database_of(options: dict[str, Any]) -> _database_restore.Wanted:
+    question = Question(
+        path=options["path"],
+        directory=options["directory"],
+        archive=options["archive"],
+        key=Key(options["passphrase"]),
+        site=options["site"],
+        database_key=options["key"],
+        invariants=tuple(options["invariants"]),
+        bounds=Bounds(options["max_bytes"], options["database_timeout"]),
+    )
+    return _database_restore.Wanted(
+        state=options["state"],
+        question=question,
+        keep_dirs=tuple(options["keep_dirs"]),
+        plan=options["plan"],
+        kept_database=options["kept_database"],
+        state_dir=options["state_dir"],
+        run_dir=options["lease_dir"],
+    )
+
+
+def what_is_missing(options: dict[str, Any]) -> Iterator[str]:
+    kind, state = options["kind"], options["state"]
+    if state not in STATES[kind]:
+        yield f"state={state} is none of a {kind}'s: choose one of {', '.join(STATES[kind])}, or another kind."
+    for name in ("path",) if kind == "database" else ("role", "directory", "wallet", "image"):
+        if not options[name]:
+            yield f"A {kind}'s restore needs to be told its {name} ({name})."
+    if state == "keys_from_backup" and not options["archive"]:
+        yield "Keys come from an archive: name it (archive)."
+    if state == "planned" and not options["archive"] and not options["directory"]:
+        yield "A plan chooses among archives: name their folder (directory), or one of them (archive)."
+    for name in ("plan", "kept_database") if state == "restored" else ():
+        if not options[name]:
+            yield f"A database is restored by a plan, with a kept copy of what was there: give {name}."
+
+
+def carried_out(module: AnsibleModule) -> dict[str, Any]:
+    """A look needs no lease, and check mode is one."""
+    options = module.params
+    work = (
+        partial(_database_restore.restore, database_of(options))
+        if options["kind"] == "database"
+        else partial(_wallet_restore.restore, wanted_of(options))
+    )
+    if module.check_mode or options["state"] in _database_restore.READING:
+        return work(module.check_mode, module.log)
+    with acting(options["lease_dir"], options["token"] or None, "backup_restore"):
+        return work(False, module.log)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "kind": {"type": "str", "choices": ["wallet"], "default": "wallet"},
-            "state": {"type": "str", "choices": ["cache_parked", "keys_from_backup", "resumed"], "required": True},
-            "role": {"type": "str", "required": True},
-            "directory": {"type": "path", "required": True},
-            "wallet": {"type": "str", "required": True},
+            "kind": {"type": "str", "choices": sorted(STATES), "default": "wallet"},
+            "state": {"type": "str", "choices": sorted({one for of in STATES.values() for one in of}), "required": True},
+            "path": {"type": "path", "default": ""},
+            "role": {"type": "str", "default": ""},
+            "directory": {"type": "path", "default": ""},
+            "wallet": {"type": "str", "default": ""},
             "archive": {"type": "path", "default": ""},
             "passphrase": {"type": "str", "default": "", "no_log": True},
             "site": {"type": "str", "default": ""},
-            "image": {"type": "str", "required": True},
+            "image": {"type": "str", "default": ""},
             "password": {"type": "str", "default": "", "no_log": True},
             "pin": {"type": "str", "default": "", "no_log": False},
             "address": {"type": "str", "default": ""},
@@ -281,6 +363,13 @@ def main() -> None:
             "network": {"type": "str", "choices": sorted(_wallet_proof.NETWORKS), "default": "mainnet"},
             "scratch_dir": {"type": "path", "default": "/run/marketplace_incident/wallet_proof"},
             "timeout": {"type": "float", "default": 120.0},
+            "key": {"type": "str", "default": "", "no_log": True},
+            "invariants": {"type": "list", "elements": "dict", "default": [], "options": INVARIANT},
+            "keep_dirs": {"type": "list", "elements": "path", "default": []},
+            "plan": {"type": "str", "default": ""},
+            "kept_database": {"type": "path", "default": ""},
+            "max_bytes": {"type": "int", "default": 0},
+            "database_timeout": {"type": "float", "default": 3600.0},
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
             "token": {"type": "str", "default": "", "no_log": False},
             "lease_dir": {"type": "path", "default": "/run/marketplace_incident"},
@@ -288,15 +377,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
-    if options["state"] == "keys_from_backup" and not options["archive"]:
-        module.fail_json(msg="Keys come from an archive: name it (archive).", kind="missing")
+    for problem in what_is_missing(options):
+        module.fail_json(msg=problem, kind="missing")
     try:
-        wanted = wanted_of(options)
-        if module.check_mode:
-            result = _wallet_restore.restore(wanted, True, module.log)
-        else:
-            with acting(options["lease_dir"], options["token"] or None, "backup_restore"):
-                result = _wallet_restore.restore(wanted, False, module.log)
+        result = carried_out(module)
+    except NoGoodBackup as none:
+        module.fail_json(msg=str(none), kind=none.kind, rejected=none.rejected)
     except NotRestored as refused:
         module.fail_json(msg=str(refused), kind=refused.kind)
     except (_wallet_files.NotAWallet, IncidentError) as problem:
