@@ -183,7 +183,9 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "did": did,
         "untouched": findings.get("untouched"),
         "kept": list(findings.get("kept") or []),
-        "proof": list(proof.get("sentences") or []),
+        # Some of it a role measured itself.
+        "proof": list(findings.get("proof") or []) + list(proof.get("sentences") or []),
+        "backup": list(findings.get("backup") or []),
         "down": proof.get("down"),
         "risk": frozen + held + stray + list(findings.get("risk") or []),
         "record_notes": _broken_records(run),

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 NO_QUERY = "marketplace_open_signing_query is empty, so nothing proves that no signing round is open"
+# States in which a sound copy was asked: without a check, and with one.
+ASKED = ("read", "ok", "locked")
 SHOWN = 5
 
 
@@ -19,7 +21,7 @@ def judge(said: Mapping[str, Any] | None, no_query: bool = False) -> tuple[str, 
         return "unknown", NO_QUERY
     if not said:
         return "unknown", "nobody asked the database for open signing rounds yet"
-    if said.get("state") != "read":
+    if said.get("state") not in ASKED:
         return "unknown", f"whether a signing round is open is unknown: {said.get('problem') or said.get('state')}"
     answer = (said.get("queries") or {}).get("signing") or {}
     if answer.get("problem"):

@@ -44,6 +44,15 @@ STATES = {
     "escalated": ("state", "did", "why", "funds", "next", "record"),
 }
 
+# Of a database the age of its backup is read, too; what else is at risk stands behind it.
+BACKUPS = {
+    "healthy": ("proof", "backup", "cause", "record", "next"),
+    "restored": ("cause", "did", "proof", "backup", "record", "next"),
+    "planned": ("cause", "plan", "why", "backup", "proof", "next"),
+    "needs_confirmation": ("cause", "why", "next", "did", "record", "backup"),
+    "escalated": ("cause", "did", "why", "next", "backup", "record"),
+}
+
 
 def _text(value: Any) -> str:
     """One line of printable text, whatever came."""
@@ -233,7 +242,7 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         "cause": cause_line(result),
         "did": did_line(result),
         "record": record_line(result),
-        **{label: _items(result.get(label)) for label in ("plan", "proof", "risk", "why", "next", "state", "funds")},
+        **{label: _items(result.get(label)) for label in ("plan", "proof", "risk", "why", "next", "state", "funds", "backup")},
     }
     outcome = str(result.get("outcome"))
     order = ORDER.get(outcome, ORDER["failed"])
@@ -241,6 +250,9 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         order = STATES[outcome]
         if "cause" not in order and result.get("interrupted"):
             parts["state"] += cause_line({"interrupted": result["interrupted"]})
+    elif parts["backup"] and outcome in BACKUPS:
+        order = BACKUPS[outcome]
+        parts["backup"] = parts["backup"] + parts["risk"]
     joiner = {"plan": "; ", "why": "; ", "next": "  or  "}
     found = [(label, joiner.get(label, DOT).join(parts[label])) for label in order if parts[label]]
     return found + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]
@@ -258,7 +270,8 @@ def summary(result: Any, record: Any = None, width: int | None = None, brief: bo
         told["repair_seconds"] = finished - started
     below = labelled(told)
     # Whatever was done or noted beside the proof has to be read.
-    if brief and told.get("outcome") in ("healthy", "done") and {label for label, _text_of in below} <= {"proof", "risk"}:
+    quiet = {label for label, text in below if label != "backup" or "BREACHED" in text} <= {"proof", "risk"}
+    if brief and told.get("outcome") in ("healthy", "done") and quiet:
         return DOT.join([header(told), *(f"risk: {one}" for one in _items(told.get("risk"))[:1])])
     lines = [header(told)] + [label.ljust(LABEL) + text for label, text in below]
     return summary_wrapped("\n".join(line.rstrip() for line in lines), width)

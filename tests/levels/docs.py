@@ -18,18 +18,23 @@ named only with its evidence; what nobody measured is said as unknown. Each dril
 """
 WALLETS = """\
 By `playbooks/monero_rpc.yml`. The first that applies. While the daemon is down or silent, wallets that miss it are left alone."""
+DATABASE = """\
+By `playbooks/database.yml`, which restores nothing. The first that applies; where one does, nothing is restarted or ended."""
+USE = "Each that applies. What is only sick because of a lock is left alone until the lock is gone."
 HEADING = "\n| cause | it means | known from | what is done | drill |\n|---|---|---|---|---|\n"
 
 
 def page() -> str:
     """The whole page."""
-    from ansible_collections.monero_marketplace.incident.plugins.module_utils import _causes, _wallet_causes
+    from ansible_collections.monero_marketplace.incident.plugins.module_utils import _causes, _database_causes, _wallet_causes
 
     return (
         f"{BEGINNING}\n## Of the host\n\nSeveral may be found at once.\n{HEADING}{rows(_causes.HOST_CAUSES)}"
         f"\n## Of a service\n\nThe first that applies is its cause.\n{HEADING}{rows(_causes.SERVICE_CAUSES)}"
         f"\n## Of the Monero daemon\n\n{WALLETS}\n{HEADING}{rows(_wallet_causes.DAEMON_CAUSES)}"
         f"\n## Of a wallet RPC\n\nThe first that applies is its cause.\n{HEADING}{rows(_wallet_causes.WALLET_CAUSES)}"
+        f"\n## Of the database's files\n\n{DATABASE}\n{HEADING}{rows(_database_causes.FILE_CAUSES)}"
+        f"\n## Of who uses the database\n\n{USE}\n{HEADING}{rows(_database_causes.USE_CAUSES)}"
     )
 
 

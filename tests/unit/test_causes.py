@@ -7,14 +7,20 @@ from __future__ import annotations
 import re
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._causes import HOST_CAUSES, SERVICE_CAUSES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_causes import FILE_CAUSES, USE_CAUSES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_steps import ORDER as DATABASE_ORDER
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._steps import ORDER
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_causes import DAEMON_CAUSES, WALLET_CAUSES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_steps import ORDER as WALLET_ORDER
 from levels.docs import page
 from rules.collection import PROJECT
 
-CAUSES = (*HOST_CAUSES, *SERVICE_CAUSES, *DAEMON_CAUSES, *WALLET_CAUSES)
-STEPS = ((ORDER, PROJECT / "roles/docker_health/tasks"), (WALLET_ORDER, PROJECT / "roles/monero_rpc/tasks"))
+CAUSES = (*HOST_CAUSES, *SERVICE_CAUSES, *DAEMON_CAUSES, *WALLET_CAUSES, *FILE_CAUSES, *USE_CAUSES)
+STEPS = (
+    (ORDER, PROJECT / "roles/docker_health/tasks"),
+    (WALLET_ORDER, PROJECT / "roles/monero_rpc/tasks"),
+    (DATABASE_ORDER, PROJECT / "roles/sqlite_integrity/tasks"),
+)
 
 
 def test_the_page_is_what_the_table_says() -> None:

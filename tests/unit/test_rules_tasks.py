@@ -110,7 +110,9 @@ def test_the_repairs_that_exist_are_seen_as_acting():
         "docker_health/free_disk",
         "monero_rpc/main",
         "monero_rpc/repair",
+        "sqlite_integrity/main",
         "sqlite_integrity/preserve",
+        "sqlite_integrity/repair",
         "wallet_restore/restore",
     }
 
@@ -188,7 +190,7 @@ def test_a_secret_on_a_command_line_would_be_seen():
 
 # Ansible's own filters and Jinja's have one word; lookups and our filters are named in full.
 OWN_PLUGIN = re.compile(
-    r"\b(?:lookup|query)\(\s*['\"](?!\w+\.\w+\.)|\|\s*(?:incident|docker_health|monero_rpc|service_verify)_\w+"
+    r"\b(?:lookup|query)\(\s*['\"](?!\w+\.\w+\.)|\|\s*(?:incident|docker_health|monero_rpc|service_verify|sqlite_integrity)_\w+"
 )
 
 
@@ -204,11 +206,13 @@ def test_no_command_of_a_repair_can_last_for_ever():
     commands = [
         str(task["ansible.builtin.command"]["argv"])
         for path, task in every_task()
-        if ("docker_health" in str(path) or "monero_rpc" in str(path)) and "ansible.builtin.command" in task
+        if any(role in str(path) for role in ("docker_health", "monero_rpc", "sqlite_integrity"))
+        and "ansible.builtin.command" in task
     ]
     assert commands
     assert [
         argv
         for argv in commands
-        if not re.search(r"__(?:docker_health|monero_rpc)_within", argv) and not any(word in argv for word in quick)
+        if not re.search(r"__(?:docker_health|monero_rpc|sqlite_integrity)_within", argv)
+        and not any(word in argv for word in quick)
     ] == []

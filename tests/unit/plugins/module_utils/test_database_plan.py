@@ -1,0 +1,334 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a database from working: one cause for many symptoms, the smallest step, and no step where data may be at stake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.plugins.database_plans import (
+    FREEZE,
+    ONE_OPEN,
+    POOL_ERROR,
+    asking,
+    decide,
+    doing,
+    facts,
+    holder,
+    pool,
+    roots,
+    says,
+    service,
+    stopped,
+    told,
+    watched,
+)
+
+STRANGER = 4121
+LOCKED = "database: database is locked"
+CORRUPTION = ["ansible-playbook playbooks/data_corruption.yml"]
+OUTAGE = ["ansible-playbook playbooks/outage.yml"]
+
+
+def locked(locks: tuple[str, ...] = ("shared", "read", "write"), **more: Any) -> dict[str, Any]:
+    found = says(facts(), LOCKED)
+    found["sqlite"]["state"] = "locked"
+    found["sqlite"]["holders"].append(holder(STRANGER, "sqlite3", list(locks), **more))
+    return found
+
+
+def test_a_sound_database_that_works_is_left_alone() -> None:
+    decided = decide(facts())
+    assert decided["settled"] and decided["serving"] and decided["decided"]
+    assert (decided["causes"], decided["steps"], decided["confirm"], decided["escalate"]) == ([], [], [], [])
+    assert decided["risks"] == [] and not decided["suspected"]
+
+
+# Locks.
+
+
+def test_who_keeps_the_database_locked_is_named_and_ended_only_when_confirmed() -> None:
+    decided = decide(locked())
+    assert roots(decided) == ["lock-held"]
+    assert "pid 4121 (sqlite3, user deploy, since 01:52:10 UTC) holds a write lock" in decided["causes"][0]["sentence"]
+    assert asking(decided) == ["end_lock_holder:4121"] and doing(decided) == []
+    decided = decide(locked(), confirm="end_lock_holder:4121")
+    assert doing(decided) == ["end_lock_holder:4121"]
+    step = decided["steps"][0]
+    assert step["services"] == [] and step["details"][0]["holder"]["start_ticks"] == 100 * STRANGER
+
+
+def test_a_confirmation_for_another_pid_ends_nobody() -> None:
+    assert doing(decide(locked(), confirm="end_lock_holder:4122")) == []
+
+
+def test_a_lock_fills_the_pool_and_the_lock_alone_is_the_cause() -> None:
+    found = says(locked(), f"database: {POOL_ERROR}: 10 of 10 in use")
+    found["prometheus"] = pool(10, 10, waiting=4)
+    service(found, "server")["said"] = {POOL_ERROR: 212}
+    decided = decide(found)
+    assert roots(decided) == ["lock-held"]
+    assert "server-unexplained" in [one["cause"] for one in decided["causes"] if one["consequence_of"]]
+    assert asking(decided) == ["end_lock_holder:4121"]
+    assert f'212 "{POOL_ERROR}" in 15 min' in decided["symptoms"] and "pool 10/10, 4 waiting" in decided["symptoms"]
+
+
+def test_one_look_at_a_lock_is_no_proof_where_nobody_is_locked_out() -> None:
+    found = facts()
+    found["sqlite"]["holders"].append(holder(STRANGER, "sqlite3", ["write"]))
+    decided = decide(found)
+    assert not decided["decided"] and decided["look_again"] == ["holders"] and asking(decided) == []
+    assert asking(decide(watched(found))) == ["end_lock_holder:4121"]
+
+
+def test_another_process_with_the_same_number_is_not_the_same() -> None:
+    found = facts()
+    found["sqlite"]["holders"].append(holder(STRANGER, "sqlite3", ["write"]))
+    watched(found)
+    found["sqlite"] = {**found["sqlite"], "holders": [holder(STRANGER, "sqlite3", ["write"], start_ticks=7)]}
+    assert asking(decide(found)) == []
+
+
+def test_server_and_database_service_may_lock_where_nobody_complains() -> None:
+    found = facts()
+    found["sqlite"]["holders"][0]["locks"] = ["write"]
+    assert decide(watched(found))["settled"]
+
+
+def test_a_server_that_keeps_its_own_lock_is_restarted_where_no_round_is_open() -> None:
+    found = says(facts(), LOCKED)
+    found["sqlite"].update(state="locked")
+    found["sqlite"]["holders"][0]["locks"] = ["write"]
+    assert doing(decide(found)) == ["restart:server"]
+    found["sqlite"]["queries"] = dict(ONE_OPEN)
+    decided = decide(found)
+    assert doing(decided) == [] and asking(decided) == ["restart:server"]
+    assert "a signing round is open for 7" in decided["confirm"][0]["why"]
+    assert decide(found, confirm="restart:server")["steps"][0]["details"][0]["touches_signing"]
+
+
+def test_what_a_container_lives_by_is_restarted_as_a_service() -> None:
+    found = says(facts(), LOCKED)
+    proxy = service(found, "nginx")
+    found["sqlite"]["state"] = "locked"
+    found["sqlite"]["holders"].append(
+        holder(proxy["pid"], "nginx", ["write"], service="nginx", container="marketplace-nginx-1")
+    )
+    assert asking(decide(found)) == ["restart:nginx"]
+    assert doing(decide(found, confirm="restart:nginx")) == ["restart:nginx"]
+
+
+def test_one_that_was_asked_to_end_and_still_holds_it_is_left_to_a_person() -> None:
+    decided = decide(locked(), tried=["end_lock_holder:4121"], confirm="end_lock_holder:4121")
+    assert doing(decided) == [] and "not killed for you" in told(decided)
+
+
+def test_a_lock_of_nobody_who_is_seen_is_said_once_patience_is_over() -> None:
+    found = says(facts(), LOCKED)
+    found["sqlite"].update(state="locked", sentences=["somebody on another host"])
+    assert decide(found)["look_again"][0] == "holders"
+    decided = decide(found, patience_over=True)
+    assert roots(decided) == ["lock-held"] and "fuser -v" in told(decided)
+
+
+# A reader that was forgotten.
+
+
+def grown(*locks: str) -> dict[str, Any]:
+    found = facts()
+    found["sqlite"]["wal"] = {"bytes": 90_000_000, "valid_frames": 20_000}
+    found["sqlite"]["holders"].append(holder(STRANGER, "sqlite3", list(locks)))
+    return found
+
+
+def test_a_forgotten_reader_is_named_where_the_log_has_grown() -> None:
+    decided = decide(watched(grown("shared", "read")))
+    assert roots(decided) == ["reader-forgotten"] and asking(decided) == ["end_lock_holder:4121"]
+    assert "so the write-ahead log has grown to 79 MiB" in decided["causes"][0]["sentence"]
+    assert doing(decide(watched(grown("read")), confirm="end_lock_holder:4121")) == ["end_lock_holder:4121"]
+
+
+def test_a_reader_of_the_moment_is_watched_first() -> None:
+    decided = decide(grown("read"))
+    assert not decided["decided"] and decided["look_again"] == ["holders"]
+
+
+def test_who_only_has_it_open_keeps_nothing() -> None:
+    decided = decide(watched(grown("shared")))
+    assert decided["settled"] and "no reader that was forgotten is seen" in decided["risks"][0]
+
+
+def test_a_log_that_was_begun_anew_has_not_grown_whatever_its_file() -> None:
+    found = grown("read")
+    found["sqlite"]["wal"] = {"bytes": 90_000_000, "valid_frames": 12}
+    assert decide(watched(found))["settled"]
+
+
+# The pool.
+
+
+def exhausted() -> dict[str, Any]:
+    return facts("unhealthy", prometheus=pool(10, 10, waiting=3))
+
+
+def test_an_exhausted_pool_is_watched_before_anything_is_restarted() -> None:
+    decided = decide(exhausted())
+    assert decided["exhausted"] and not decided["decided"] and decided["look_again"] == ["services"]
+    assert doing(decide(watched(exhausted(), 3, exhausted=True))) == []
+
+
+def test_a_pool_that_stays_exhausted_has_the_server_restarted_where_no_round_is_open() -> None:
+    decided = decide(watched(exhausted(), exhausted=True))
+    assert roots(decided) == ["pool-exhausted"] and doing(decided) == ["restart:server"]
+    assert "pool 10/10, 3 waiting" in decided["causes"][0]["sentence"]
+    assert not decided["steps"][0]["details"][0]["touches_signing"]
+
+
+@pytest.mark.parametrize("query", ["", "open"])
+def test_over_a_round_that_may_be_open_it_is_asked(query: str) -> None:
+    found = watched(exhausted(), exhausted=True)
+    found["sqlite"]["queries"] = dict(ONE_OPEN)
+    decided = decide(found, **({"signing_query": ""} if not query else {}))
+    assert doing(decided) == [] and asking(decided) == ["restart:server"]
+
+
+def test_it_is_restarted_once() -> None:
+    decided = decide(watched(exhausted(), exhausted=True), tried=["restart:server"])
+    assert doing(decided) == [] and "another restart mends nothing" in told(decided)
+
+
+def test_a_server_that_is_frozen_is_left_alone() -> None:
+    found = watched(exhausted(), exhausted=True)
+    found["freezes"] = [{**FREEZE, "name": "payouts", "services": ["server"]}]
+    decided = decide(found, confirm="restart:server")
+    assert doing(decided) == [] and "is frozen" in told(decided)
+
+
+def test_a_saturated_pool_is_a_risk_and_no_series_is_unknown() -> None:
+    assert "90 % of the connections are taken (pool 9/10)" in decide(facts(prometheus=pool(10, 9)))["risks"]
+    silent = {"answered": True, "alerts": [], "results": {"pool_size": {"samples": [], "problem": None}}}
+    decided = decide(facts(prometheus=silent))
+    assert decided["settled"] and any("unknown" in risk for risk in decided["risks"])
+
+
+def test_an_endpoint_that_lies_does_not_hide_an_exhausted_pool() -> None:
+    found = facts(prometheus=pool(10, 10, waiting=5))
+    assert not decide(found)["exhausted"]
+    service(found, "server")["said"] = {POOL_ERROR: 40}
+    assert decide(found)["exhausted"]
+
+
+# Services.
+
+
+def test_a_database_service_that_is_down_is_started() -> None:
+    decided = decide(stopped(facts(), "database"))
+    assert roots(decided) == ["database-service"] and doing(decided) == ["start:database"]
+    assert decided["steps"][0]["containers"]
+
+
+def test_one_that_is_frozen_is_not() -> None:
+    found = stopped(facts(freezes=[{**FREEZE, "name": "audit", "services": ["database"]}]), "database")
+    assert doing(decide(found)) == [] and "is frozen" in told(decide(found))
+
+
+def test_a_site_without_a_database_service_works() -> None:
+    assert decide(facts(), database_service="")["settled"]
+    assert asking(decide(locked(), database_service="")) == ["end_lock_holder:4121"]
+
+
+def test_a_server_that_is_down_for_another_reason_is_the_outage_playbooks() -> None:
+    decided = decide(watched(stopped(says(facts(), "x"), "server")))
+    assert roots(decided) == ["server-unexplained"] and doing(decided) == []
+    assert decided["hand_over"] == OUTAGE
+
+
+def test_trouble_of_others_is_said_beside_it() -> None:
+    decided = decide(stopped(facts(), "nginx"))
+    assert decided["settled"] and any("beside it: nginx" in risk for risk in decided["risks"])
+
+
+def test_a_disk_that_is_read_only_is_handed_over_and_nothing_is_restarted() -> None:
+    found = watched(says(facts(), "database: attempt to write a readonly database"), exhausted=True)
+    found["compose"]["storage"] = {
+        "read_only": [
+            {"mount": "/data", "source": "/dev/vdb", "kind": "ext4", "services": ["server"], "database": [], "why": "I/O error"}
+        ]
+    }
+    decided = decide(found)
+    assert roots(decided) == ["read-only-data"]
+    assert decided["hand_over"] == OUTAGE and doing(decided) == []
+
+
+def test_a_database_nobody_may_write_to_is_no_reason_for_a_restore() -> None:
+    decided = decide(watched(says(facts(), "database: attempt to write a readonly database")))
+    assert roots(decided) == ["database-unwritable"] and "lsattr" in told(decided)
+    assert not decided["suspected"] and decided["hand_over"] == []
+
+
+# Files.
+
+GONE = ("missing", "empty", "deleted_but_open")
+DAMAGED = (
+    "not_a_database", "stale_wal", "wal_damage", "page_damage", "btree_damage", "foreign_key_damage", "invariant_damage",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("state", [*GONE, *DAMAGED])
+def test_where_data_may_be_lost_nothing_is_restarted_ended_or_asked_for(state: str) -> None:
+    found = watched(says(locked(), f"database: {POOL_ERROR}"), exhausted=True)
+    found["prometheus"] = pool(10, 10)
+    found["sqlite"].update(state=state, sentences=["what was seen"], deleted={"pid": STRANGER, "files": {}})
+    stopped(found, "database")
+    decided = decide(found, confirm="end_lock_holder:4121,restart:server")
+    assert doing(decided) == [] and decided["confirm"] == []
+    assert decided["suspected"] and decided["hand_over"] == CORRUPTION
+    assert len(roots(decided)) == 1 and decided["decided"]
+
+
+def test_who_holds_the_last_copy_is_not_to_be_stopped() -> None:
+    found = facts()
+    found["sqlite"].update(state="deleted_but_open", deleted={"pid": found["sqlite"]["holders"][0]["pid"], "files": {}})
+    assert "Do NOT stop" in told(decide(found))
+
+
+def test_damage_is_only_suspected_while_the_shop_is_served() -> None:
+    found = facts()
+    found["sqlite"]["state"] = "page_damage"
+    decided = decide(found)
+    assert decided["serving"] and not decided["settled"] and "suspected" in decided["causes"][0]["sentence"]
+
+
+def test_the_servers_word_of_damage_counts_where_no_copy_was_whole() -> None:
+    found = says(facts(), "database: database disk image is malformed")
+    found["sqlite"]["state"] = "suspect"
+    assert roots(decide(found)) == ["database-damaged"]
+
+
+def test_a_copy_that_was_never_whole_is_unknown_and_no_damage() -> None:
+    found = facts()
+    found["sqlite"].update(state="suspect", problem="it was written to while it was copied, each time")
+    decided = decide(found)
+    assert decided["settled"] and "unknown" in decided["risks"][0]
+
+
+def test_a_wrong_key_is_no_damage() -> None:
+    found = says(facts(), "database: file is not a database")
+    found["sqlite"]["state"] = "encrypted_wrong_key"
+    decided = decide(found)
+    assert roots(decided) == ["database-key"] and not decided["suspected"] and decided["hand_over"] == []
+    served = facts()
+    served["sqlite"]["state"] = "encrypted_wrong_key"
+    decided = decide(served)
+    assert decided["settled"] and "marketplace_database_key does not open" in decided["risks"][0]
+
+
+def test_while_it_is_examined_or_restored_nothing_is_touched() -> None:
+    decided = decide(stopped(locked(), "database") | {"freezes": [FREEZE]}, confirm="end_lock_holder:4121")
+    assert roots(decided) == ["database-frozen"] and doing(decided) == [] and decided["hand_over"] == CORRUPTION
+
+
+def test_facts_without_a_look_are_refused_in_one_sentence() -> None:
+    with pytest.raises(Exception, match="needs facts with the 'compose'"):
+        decide({"sqlite": {}})
