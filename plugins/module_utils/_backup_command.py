@@ -3,7 +3,7 @@
 
 # Private to this collection.
 
-"""The backup of the wallets as the host's own timer makes it, without Ansible.
+"""Backups, and their proof, as the host's own timers make them, without Ansible.
 
 The same code, the same lock, lease, holds and archives. Exit status 0: each role has its backup; 1: one has none; 75: somebody else acts
 here or a hold forbids it, try again later.
@@ -12,29 +12,23 @@ here or a hold forbids it, try again later.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from typing import Any, Iterator
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_retention, _wallet_backup, _wallet_jobs
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_metrics, _backup_options, _backup_proof
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_options import DATABASE, WALLET
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
-    IncidentError,
-    draft_of,
-    put_in_place,
-    remove,
-    sentence_for,
-    write_all,
-)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places, binding, read_holds
 
 DONE, FAILED, LATER = 0, 1, 75
 PLAYBOOK = "backup"
-METRICS = "marketplace_backup_wallets.prom"
+PROVE = "prove"
+# What each kind is called in names of files and units.
+TASKS = {WALLET: "wallets", DATABASE: "database", PROVE: "prove"}
+SECRETS = ("passphrase", "key")
 
 
 class NotNow(IncidentError):
@@ -42,15 +36,17 @@ class NotNow(IncidentError):
 
 
 def settings_of(path: str) -> dict[str, Any]:
-    """What the module backup_timer wrote, with the passphrase from its own file."""
+    """What the module backup_timer wrote, with each secret from a file of its own."""
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
-        with open(found["passphrase_file"], encoding="utf-8") as file:
-            passphrase = file.read(4096).rstrip("\n")
+        secrets = {}
+        for name in SECRETS:
+            with open(found[f"{name}_file"], encoding="utf-8") as file:
+                secrets[name] = file.read(4096).rstrip("\n")
     except (ValueError, KeyError, TypeError):
         raise IncidentError(f"{path} cannot be understood: install the timer again with playbooks/backup.yml.") from None
-    return {**found, "passphrase": passphrase}
+    return {**found, **secrets}
 
 
 def _held(state_dir: str) -> str:
@@ -59,86 +55,36 @@ def _held(state_dir: str) -> str:
 
 
 def run(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """One backup of all roles."""
+    """One backup of all roles or of the database; or a proof, which changes nothing and waits for nobody."""
+    if settings["kind"] == PROVE:
+        return _backup_proof.proven(settings)
     state_dir, lease_dir = str(settings["state_dir"]), str(settings["lease_dir"])
     held = _held(state_dir)
     if held:
         raise NotNow(held)
-    order = _wallet_backup.Order(
-        site=settings["site"],
-        folder=settings["directory"],
-        key=Key(settings["passphrase"], settings["recipient"]),
-        key_generation=settings["key_generation"],
-        minimum_age=float(settings["minimum_age"]),
-        retention_days=float(settings["retention_days"]),
-        keep_good=int(settings["keep_good"]),
-        keep_all=_backup_retention.forbidden(state_dir),
-        store_timeout=float(settings["store_timeout"]),
-        seconds=float(settings["archive_timeout"]),
-        allowed=lambda: not _held(state_dir),
-    )
-    jobs = _wallet_jobs.jobs(settings["wallets"], int(settings["wallet_port"]), bool(settings["validate_certs"]))
-    with _alone(lease_dir):
-        return _wallet_backup.backed_up(order, jobs)
+    with _alone(lease_dir, TASKS[settings["kind"]]):
+        return _backup_options.backed_up(settings["kind"], settings, lambda: not _held(state_dir))
 
 
 @contextmanager
-def _alone(lease_dir: str) -> Iterator[None]:
+def _alone(lease_dir: str, what: str) -> Iterator[None]:
     """acting(), whose refusal is no failure here: the timer comes again."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(acting(lease_dir, None, "the backup of the wallets by this host's timer"))
+            stack.enter_context(acting(lease_dir, None, f"the backup of the {what} by this host's timer"))
         except IncidentError as refused:
             raise NotNow(str(refused)) from None
         yield
 
 
-def metrics(found: list[dict[str, Any]], before: str, now: float) -> str:
-    """For node-exporter's textfile collector. A role that failed keeps the time of its last success."""
-    earlier = dict(line.rsplit(" ", 1) for line in before.splitlines() if line and not line.startswith("#") and " " in line)
-    age, size, last = [], [], []
-    for one in found:
-        labels = f'{{kind="wallet",role="{one["role"]}"}}'
-        name = f"marketplace_backup_last_success_timestamp_seconds{labels}"
-        done = one["state"] in ("made", "fresh")
-        stamp = f"{now - one['age_seconds']:.0f}" if done else earlier.get(name)
-        age += [f"{name} {stamp}"] if stamp else []
-        size += [f"marketplace_backup_bytes{labels} {one['bytes']}"] if done else []
-        last.append(f"marketplace_backup_last_run_success{labels} {int(done)}")
-    lines = [
-        "# HELP marketplace_backup_last_success_timestamp_seconds When the newest proven archive was made.",
-        "# TYPE marketplace_backup_last_success_timestamp_seconds gauge", *age,
-        "# HELP marketplace_backup_bytes Its size.", "# TYPE marketplace_backup_bytes gauge", *size,
-        "# HELP marketplace_backup_last_run_success Whether the timer's last run left each role with its backup.",
-        "# TYPE marketplace_backup_last_run_success gauge", *last,
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
-
-
-def write_metrics(folder: str, found: list[dict[str, Any]]) -> None:
-    path = os.path.join(folder, METRICS)
-    try:
-        with open(path, encoding="utf-8") as file:
-            before = file.read(65536)
-    except FileNotFoundError:
-        before = ""
-    draft = draft_of(path)
-    remove(draft)
-    # Read by whoever node-exporter runs as; there is nothing secret in it.
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        os.fchmod(handle, 0o644)
-        write_all(handle, metrics(found, before, time.time()).encode())
-    finally:
-        os.close(handle)
-    put_in_place(draft, path)
-
-
 def told(one: dict[str, Any]) -> list[str]:
     """What the journal says of a role."""
+    if "good" in one:
+        return _proof(one)
     if one["state"] == "failed":
         return [f"FAILED {one['problem']}"]
-    lines = [f"{one['role']}: {one['state']} {one['path']} ({len(one['wallets'])} wallets, sha256 {one['sha256']})"]
+    what = f"{len(one['wallets'])} wallets" if one["wallets"] else f"{one['bytes']} bytes"
+    lines = [f"{one['role']}: {one['state']} {one['path']} ({what}, sha256 {one['sha256']})"]
     retention = one["retention"] or {}
     if retention.get("removed"):
         lines.append(f"{one['role']}: removed {', '.join(retention['removed'])}")
@@ -147,9 +93,18 @@ def told(one: dict[str, Any]) -> list[str]:
     return lines + [f"{one['role']}: note: {note}" for note in one["notes"]]
 
 
+def _proof(one: dict[str, Any]) -> list[str]:
+    if not one["good"]:
+        return [f"FAILED {one['role']}: {one['problem']}"]
+    lines = [
+        f"{one['role']}: good {one['path']} (restored and checked in {one['rto_seconds']:g} s, {one['rpo_seconds']} s old)"
+    ]
+    return lines + ([f"{one['role']}: note: {one['problem']}"] if one["problem"] else [])
+
+
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
-        sys.stderr.write("usage: backup_wallets SETTINGS.json\n")
+        sys.stderr.write("usage: backup_KIND SETTINGS.json\n")
         return 2
     try:
         settings = settings_of(arguments[0])
@@ -157,7 +112,8 @@ def main(arguments: list[str]) -> int:
         for one in found:
             sys.stdout.write("\n".join(told(one)) + "\n")
         if settings.get("textfile_dir"):
-            write_metrics(str(settings["textfile_dir"]), found)
+            kind = settings["kind"]
+            _backup_metrics.write(str(settings["textfile_dir"]), TASKS[kind], found, "" if kind == PROVE else kind)
     except NotNow as later:
         sys.stderr.write(f"Not now: {later}\n")
         return LATER
@@ -167,4 +123,4 @@ def main(arguments: list[str]) -> int:
     except OSError as problem:
         sys.stderr.write(f"FAILED {sentence_for(problem)}\n")
         return FAILED
-    return FAILED if any(one["state"] == "failed" for one in found) else DONE
+    return DONE if all(one["good"] if "good" in one else one["state"] != "failed" for one in found) else FAILED

@@ -3,7 +3,7 @@
 
 # Private to this collection.
 
-"""The files of the host's own timer: the code that this very module was sent with, its settings, and two systemd units."""
+"""The files of the host's own timers: the code that this very module was sent with, and for each timer its settings and two systemd units."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_command
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_command import PROVE, TASKS
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_options import DATABASE, WALLET
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     draft_of,
     naming,
@@ -25,9 +27,6 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 )
 
 PACKAGE = _backup_command.__name__.rpartition(".")[0]
-UNIT = "marketplace-backup-wallets"
-LAUNCHER = "backup_wallets.py"
-SETTINGS, PASSPHRASE = "backup-wallets.json", "backup-wallets.passphrase"
 _LAUNCH = '''\
 """Made by monero_marketplace.incident.backup_timer, which replaces what is changed here."""
 import os
@@ -42,14 +41,14 @@ sys.exit(main(sys.argv[1:]))
 '''
 _SERVICE = """\
 [Unit]
-Description=Encrypted backup of the marketplace's wallets
+Description={what}
 After=docker.service
 StartLimitIntervalSec=12h
 StartLimitBurst=12
 
 [Service]
 Type=exec
-ExecStart={python} {tree}/{launcher} {settings_dir}/{settings}
+ExecStart={python} {tree}/{launcher} {settings}
 # Somebody acts on this host, or a hold forbids it: again in ten minutes. A failure stays failed, to be seen.
 RestartForceExitStatus={later}
 RestartSec=600
@@ -60,11 +59,13 @@ Nice=10
 """
 _TIMER = """\
 [Unit]
-Description=Daily encrypted backup of the marketplace's wallets
+Description={what}
 
 [Timer]
 OnCalendar={schedule}
 RandomizedDelaySec={delay}
+# Each host has its own delay, and keeps it: two runs are as far apart as the calendar says.
+FixedRandomDelay=true
 Persistent=true
 
 [Install]
@@ -72,13 +73,37 @@ WantedBy=timers.target
 """
 
 
+_WHAT = {
+    WALLET: "Encrypted backup of the marketplace's wallets",
+    DATABASE: "Encrypted backup of the marketplace's database",
+    PROVE: "Proof that the marketplace's backups can be restored",
+}
+SCHEDULES = {WALLET: "*-*-* 03:17:00", DATABASE: "hourly", PROVE: "*-*-* 04:41:00"}
+
+
 @dataclass(frozen=True)
 class Where:
-    """Folders on the host."""
+    """Folders on the host, and which timer it is about."""
 
     tree: str
     settings: str
     units: str = "/etc/systemd/system"
+    kind: str = WALLET
+
+    @property
+    def task(self) -> str:
+        return TASKS[self.kind]
+
+    @property
+    def unit(self) -> str:
+        return f"marketplace-backup-{self.task}"
+
+    @property
+    def launcher(self) -> str:
+        return f"backup_{self.task}.py"
+
+    def setting(self, ending: str) -> str:
+        return os.path.join(self.settings, f"backup-{self.task}.{ending}")
 
 
 @dataclass(frozen=True)
@@ -102,22 +127,23 @@ def code() -> dict[str, bytes]:
     return found
 
 
-def files(where: Where, settings: dict[str, Any], passphrase: str, schedule: str, delay: int) -> list[File]:
-    there = {**settings, "passphrase_file": os.path.join(where.settings, PASSPHRASE)}
+def files(where: Where, settings: dict[str, Any], secrets: dict[str, str], schedule: str, delay: int) -> list[File]:
+    there = {**settings, "kind": where.kind, **{f"{name}_file": where.setting(name) for name in secrets}}
     service = _SERVICE.format(
-        python=sys.executable, tree=where.tree, launcher=LAUNCHER, settings_dir=where.settings, settings=SETTINGS,
+        what=_WHAT[where.kind], python=sys.executable, tree=where.tree, launcher=where.launcher, settings=where.setting("json"),
         later=_backup_command.LATER,
     )  # fmt: skip
+    timer = _TIMER.format(what=_WHAT[where.kind], schedule=schedule or SCHEDULES[where.kind], delay=delay)
     return [
         *(
             File(os.path.join(where.tree, *name.split(".")) + ".py", source, 0o644)
             for name, source in code().items()
         ),
-        File(os.path.join(where.tree, LAUNCHER), _LAUNCH.format(package=PACKAGE).encode(), 0o644),
-        File(os.path.join(where.settings, PASSPHRASE), f"{passphrase}\n".encode(), 0o600),
-        File(os.path.join(where.settings, SETTINGS), (json.dumps(there, sort_keys=True, indent=1) + "\n").encode(), 0o600),
-        File(os.path.join(where.units, f"{UNIT}.service"), service.encode(), 0o644),
-        File(os.path.join(where.units, f"{UNIT}.timer"), _TIMER.format(schedule=schedule, delay=delay).encode(), 0o644),
+        File(os.path.join(where.tree, where.launcher), _LAUNCH.format(package=PACKAGE).encode(), 0o644),
+        *(File(where.setting(name), f"{value}\n".encode(), 0o600) for name, value in secrets.items()),
+        File(where.setting("json"), (json.dumps(there, sort_keys=True, indent=1) + "\n").encode(), 0o600),
+        File(os.path.join(where.units, f"{where.unit}.service"), service.encode(), 0o644),
+        File(os.path.join(where.units, f"{where.unit}.timer"), timer.encode(), 0o644),
     ]  # fmt: skip
 
 
@@ -160,12 +186,13 @@ def put(wanted: list[File]) -> None:
 
 
 def installed(where: Where) -> list[str]:
-    """What is there of ours, units first: what is gone is not started any more."""
-    candidates = [os.path.join(where.units, f"{UNIT}.{kind}") for kind in ("timer", "service")]
-    candidates += [os.path.join(where.settings, name) for name in (SETTINGS, PASSPHRASE)]
-    candidates.append(os.path.join(where.tree, LAUNCHER))
+    """What is there of this timer, units first: what is gone is not started any more. The code stays while another timer needs it."""
+    candidates = [os.path.join(where.units, f"{where.unit}.{ending}") for ending in ("timer", "service")]
+    candidates += [where.setting(ending) for ending in ("json", *_backup_command.SECRETS)]
+    candidates.append(os.path.join(where.tree, where.launcher))
     package = os.path.join(where.tree, *PACKAGE.split("."))
-    if os.path.isdir(package):
+    others = [os.path.join(where.tree, f"backup_{task}.py") for kind, task in TASKS.items() if kind != where.kind]
+    if os.path.isdir(package) and not any(os.path.lexists(path) for path in others):
         candidates += sorted(os.path.join(package, name) for name in os.listdir(package) if name.endswith(".py"))
     return [path for path in candidates if os.path.lexists(path)]
 

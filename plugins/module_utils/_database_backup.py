@@ -71,7 +71,12 @@ class Order:
 
     @property
     def scratch(self) -> str:
-        return self.scratch_dir or os.path.join(os.path.dirname(self.path), SCRATCH)
+        return scratch_of(self.path, self.scratch_dir)
+
+
+def scratch_of(path: str, wanted: str) -> str:
+    """What is in clear stays on the database's own disk, unless somebody wants it elsewhere."""
+    return wanted or os.path.join(os.path.dirname(path), SCRATCH)
 
 
 def backed_up(order: Order, dry: bool = False) -> dict[str, Any]:

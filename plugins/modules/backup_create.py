@@ -29,6 +29,7 @@ requirements:
   - gpg 2.2 or newer
 extends_documentation_fragment:
   - monero_marketplace.incident.guarded
+  - monero_marketplace.incident.backup
   - monero_marketplace.incident.attributes
   - monero_marketplace.incident.attributes.actiongroup_incident
 attributes:
@@ -55,97 +56,6 @@ options:
     description: Which site it is, for the manifest; its name in the inventory.
     type: str
     required: true
-  wallets:
-    description: The wallets, one entry for each role. For O(kind=database) only their heights are asked, for the manifest; it may be empty.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      role:
-        description: Whose wallets they are, such as V(buyer). Letters, digits, C(-) and C(_).
-        type: str
-        required: true
-      service:
-        description: The Compose service of the wallet RPC, whose container's address is used where there is no O(wallets[].url).
-        type: str
-        required: true
-      url:
-        description: Address of the wallet RPC, where it is not its container's.
-        type: str
-        default: ""
-      user:
-        description: The user of its login. Empty means O(wallets[].login_file), else no login.
-        type: str
-        default: ""
-      password:
-        description: The password of its login.
-        type: str
-        default: ""
-      login_file:
-        description: A file on the host with a line C(rpc-login=user:password), or with C(user:password) alone.
-        type: path
-      directory:
-        description: The folder on the host in which the wallets lie.
-        type: path
-        required: true
-      wallet:
-        description: The wallet whose keys O(wallets[].signer) is about.
-        type: str
-        default: ""
-      signer:
-        description: SHA-256 of that wallet's C(.keys), as the inventory pins it. A difference is told in RV(backups[].notes).
-        type: str
-        default: ""
-  wallet_port:
-    description: Port of the wallet RPC on its container's address.
-    type: int
-    default: 18082
-  validate_certs:
-    description: Whether the certificate of an https address must be valid.
-    type: bool
-    default: true
-  path:
-    description: The database. Needed for O(kind=database).
-    type: path
-    version_added: 0.4.0
-  key:
-    description: The key of an encrypted database (SQLCipher). Without it such a database can be backed up only while nobody has it open.
-    type: str
-    default: ""
-    version_added: 0.4.0
-  invariants:
-    description: What must hold in the database, beside what SQLite checks itself. An image in which one does not is not published.
-    type: list
-    elements: dict
-    default: []
-    version_added: 0.4.0
-    suboptions:
-      name:
-        description: What it is called.
-        type: str
-        required: true
-      query:
-        description: A C(SELECT) that returns no row where it holds.
-        type: str
-        required: true
-  compression:
-    description: What packs the image. V(zstd) needs that program; without it gzip does it, and RV(backups[].notes) says so.
-    type: str
-    choices: [gzip, zstd]
-    default: gzip
-    version_added: 0.4.0
-  scratch_dir:
-    description:
-      - Folder for the image until it is packed, made with mode 0700 and gone afterwards. Its disk needs room for the whole database.
-      - Empty means C(.marketplace_backup) beside the database, so that what is in clear stays on that disk.
-    type: str
-    default: ""
-    version_added: 0.4.0
-  image_timeout:
-    description: Seconds for making the image. While it is made, the database's C(-wal) can grow but not start anew.
-    type: float
-    default: 300.0
-    version_added: 0.4.0
   directory:
     description: The folder for the archives. It is made with mode 0700, its files have mode 0600.
     type: path
@@ -154,29 +64,12 @@ options:
     description: The passphrase that locks the archives, one line. Either this or O(recipient) is needed.
     type: str
     default: ""
-  recipient:
-    description:
-      - A gpg key in the keyring of the user that runs this, for which the archives are encrypted. It comes before O(passphrase).
-      - Where its secret part is not on the host, an archive is proven by its checksum only.
-    type: str
-    default: ""
-  key_generation:
-    description: Which generation of that passphrase or key it is, for the manifest.
-    type: str
-    default: "1"
   minimum_age:
     description:
       - Seconds for which an archive of the same keys at the same height counts as the backup that is asked for. V(0) always makes one.
       - Of a database, whatever was written since.
     type: float
     default: 900.0
-  retention_days:
-    description: Days after which an archive may be removed. 90 for wallets and 30 for the database, where it is not given.
-    type: float
-  keep_good:
-    description: How many archives of a role stay, proven good, whatever their age. At least one does.
-    type: int
-    default: 3
   keep_all:
     description: Why nothing may be removed now, such as an open incident. Empty where it may.
     type: str
@@ -185,18 +78,6 @@ options:
     description: Seconds for a short answer of a wallet.
     type: float
     default: 10.0
-  store_timeout:
-    description: Seconds for storing. A wallet that is refreshing stores when it has done with its chunk of blocks.
-    type: float
-    default: 60.0
-  archive_timeout:
-    description: Seconds for making one archive, and once more for proving it.
-    type: float
-    default: 1800.0
-  state_dir:
-    description: Where holds and freezes lie.
-    type: path
-    default: /var/lib/marketplace_incident
 seealso:
   - module: monero_marketplace.incident.backup_info
   - module: monero_marketplace.incident.monero_wallet
@@ -295,117 +176,42 @@ backups:
       type: dict
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
-    _backup_retention,
-    _database_backup,
-    _wallet_backup,
-    _wallet_heights,
-    _wallet_jobs,
-)
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_options
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._http_probe import BadUrl
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting, renew
-
-WALLET = {
-    "role": {"type": "str", "required": True},
-    "service": {"type": "str", "required": True},
-    "url": {"type": "str", "default": ""},
-    "user": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "login_file": {"type": "path"},
-    "directory": {"type": "path", "required": True},
-    "wallet": {"type": "str", "default": ""},
-    "signer": {"type": "str", "default": ""},
-}
-
-
-INVARIANT = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
-RETENTION_DAYS = {"wallet": 90.0, "database": 30.0}
-
-
-def shared(options: dict[str, Any]) -> dict[str, Any]:
-    """What is ordered of both kinds."""
-
-    def allowed() -> bool:
-        return not options["token"] or renew(options["lease_dir"], options["token"])
-
-    days = options["retention_days"]
-    return {
-        "site": options["site"],
-        "folder": options["directory"],
-        "key": Key(options["passphrase"], options["recipient"]),
-        "key_generation": options["key_generation"],
-        "minimum_age": options["minimum_age"],
-        "retention_days": RETENTION_DAYS[options["kind"]] if days is None else days,
-        "keep_good": options["keep_good"],
-        "keep_all": options["keep_all"] or _backup_retention.forbidden(options["state_dir"]),
-        "seconds": options["archive_timeout"],
-        "allowed": allowed,
-    }
-
-
-def backed_up(options: dict[str, Any], dry: bool) -> list[dict[str, Any]]:
-    jobs = _wallet_jobs.jobs(options["wallets"], options["wallet_port"], options["validate_certs"])
-    if options["kind"] == "wallet":
-        times = {"timeout": options["timeout"], "store_timeout": options["store_timeout"]}
-        return _wallet_backup.backed_up(_wallet_backup.Order(**shared(options), **times), jobs, dry)
-    order = _database_backup.Order(
-        **shared(options),
-        path=options["path"],
-        database_key=options["key"],
-        invariants=tuple(options["invariants"]),
-        compression=options["compression"],
-        scratch_dir=options["scratch_dir"],
-        image_seconds=options["image_timeout"],
-        heights=lambda: _wallet_heights.heights(jobs),
-    )
-    return [_database_backup.backed_up(order, dry)]
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **_backup_options.SPEC,
             "kind": {"type": "str", "choices": ["wallet", "database"], "required": True},
             "site": {"type": "str", "required": True},
-            "wallets": {"type": "list", "elements": "dict", "default": [], "options": WALLET},
-            "path": {"type": "path"},
-            "key": {"type": "str", "default": "", "no_log": True},
-            "invariants": {"type": "list", "elements": "dict", "default": [], "options": INVARIANT},
-            "compression": {"type": "str", "choices": ["gzip", "zstd"], "default": "gzip"},
-            "scratch_dir": {"type": "str", "default": ""},
-            "image_timeout": {"type": "float", "default": 300.0},
-            "wallet_port": {"type": "int", "default": 18082},
-            "validate_certs": {"type": "bool", "default": True},
             "directory": {"type": "path", "required": True},
             "passphrase": {"type": "str", "default": "", "no_log": True},
-            "recipient": {"type": "str", "default": ""},
-            "key_generation": {"type": "str", "default": "1", "no_log": False},
             "minimum_age": {"type": "float", "default": 900.0},
-            "retention_days": {"type": "float"},
-            "keep_good": {"type": "int", "default": 3},
             "keep_all": {"type": "str", "default": ""},
             "timeout": {"type": "float", "default": 10.0},
-            "store_timeout": {"type": "float", "default": 60.0},
-            "archive_timeout": {"type": "float", "default": 1800.0},
             "token": {"type": "str", "default": "", "no_log": False},
-            "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
             "lease_dir": {"type": "path", "default": "/run/marketplace_incident"},
         },
         required_if=[("kind", "database", ["path"])],
         supports_check_mode=True,
     )
     options = module.params
+
+    def allowed() -> bool:
+        return not options["token"] or renew(options["lease_dir"], options["token"])
+
     try:
         if module.check_mode:
-            found = backed_up(options, dry=True)
+            found = _backup_options.backed_up(options["kind"], options, allowed, dry=True)
         else:
             with acting(options["lease_dir"], options["token"] or None, "backup_create"):
-                found = backed_up(options, dry=False)
+                found = _backup_options.backed_up(options["kind"], options, allowed)
     except (BadUrl, IncidentError) as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:

@@ -193,10 +193,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_shelf, _wallet_shelf
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_options import INVARIANT
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
-
-INVARIANT = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
 
 
 def looked(options: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import sqlite3
 import subprocess
@@ -122,3 +123,17 @@ def aged(folder: Path, days: float, source: str = "") -> Path:
     noted = Path(f"{target}.sha256")
     noted.write_text(noted.read_text().replace(os.path.basename(newest), target.name))
     return target
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(folder.iterdir()) if one.is_file()}
+
+
+@contextmanager
+def open_elsewhere(path: Path) -> Iterator[None]:
+    """A process has it open, as a server has. Our own descriptors do not count."""
+    with subprocess.Popen(["sleep", "60"], stdin=path.open("rb")) as holder:
+        try:
+            yield
+        finally:
+            holder.kill()

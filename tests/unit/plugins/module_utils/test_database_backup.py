@@ -12,27 +12,32 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from unit.crash import killed_at_each_effect
-from unit.plugins.databases import KEY, aged, database, made, opened, order, plain, restored, rows, written_to
+from unit.plugins.databases import (
+    aged,
+    database,
+    hashes,
+    made,
+    open_elsewhere,
+    opened,
+    order,
+    plain,
+    restored,
+    rows,
+)
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _backup_shelf,
     _backup_work,
     _database_archive,
-    _database_backup,
     _gpg,
     _sqlite_copy,
-    _sqlite_image,
-    _sqlite_taken,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import DATABASE
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_backup import backed_up
@@ -49,20 +54,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def live(tmp_path: Path) -> Path:
     return database(tmp_path / "data" / "marketplace.db")
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(folder.iterdir()) if one.is_file()}
-
-
-@contextmanager
-def open_elsewhere(path: Path) -> Iterator[None]:
-    """A process has it open, as a server has. Our own descriptors do not count."""
-    with subprocess.Popen(["sleep", "60"], stdin=path.open("rb")) as holder:
-        try:
-            yield
-        finally:
-            holder.kill()
 
 
 def test_an_archive_is_the_database_at_one_moment_with_what_is_only_in_its_wal(tmp_path: Path, live: Path) -> None:
@@ -103,76 +94,6 @@ def test_what_lies_beside_an_archive_and_that_nothing_else_is_left(tmp_path: Pat
     assert {stat.S_IMODE(one.stat().st_mode) for one in there} == {0o600} and len(there) == 3
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700 and os.listdir(path.parent / ".work") == []
     assert [one.name for one in live.parent.iterdir() if not one.name.startswith("marketplace.db")] == []
-
-
-def test_nobody_has_it_open_so_not_even_a_reader_of_ours_does(
-    tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A killed server has left a -wal: opening the database would take it in, on the original."""
-    with opened(live):
-        copied = {name: (live.parent / name).read_bytes() for name in ("marketplace.db", "marketplace.db-wal")}
-    for name, content in copied.items():
-        (live.parent / name).write_bytes(content)
-    before = hashes(live.parent)
-    found = made(order(tmp_path))
-    assert hashes(live.parent) == before and found["manifest"]["image"]["made"] == "copied"
-    with closing(restored(found["path"], tmp_path / "out.db")) as image:
-        assert rows(image) == 51
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-def test_what_a_reader_leaves_beside_it_belongs_to_its_owner(tmp_path: Path, live: Path) -> None:
-    tmp_path.chmod(0o755)
-    live.parent.chmod(0o755)
-    for one in (live.parent, live):
-        os.chown(one, 10001, 10001)
-    with closing(sqlite3.connect(live, isolation_level=None)):
-        # Open, but nothing read yet: there is neither a -wal nor a -shm, and whoever reads first makes them.
-        image = tmp_path / "image.db"
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", _sqlite_taken._program()],
-            input=json.dumps({"source": str(live), "target": str(image), "key": "", "busy_seconds": 1}).encode() + b"\n",
-            capture_output=True,
-            check=False,
-        )
-    assert {one.stat().st_uid for one in live.parent.iterdir()} == {10001}, done
-    # Behind a folder that its owner cannot enter, SQLite itself gives what it makes to the owner.
-    live.parent.chmod(0o700)
-    os.chown(live.parent, 0, 0)
-    with closing(sqlite3.connect(live, isolation_level=None)), open_elsewhere(live):
-        assert made(order(tmp_path))["manifest"]["image"]["made"] == "online"
-    assert {one.stat().st_uid for one in live.parent.iterdir()} == {10001}
-
-
-@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
-def test_five_hundred_writes_a_second_go_on_and_the_backup_ends(tmp_path: Path, mode: str) -> None:
-    live = database(tmp_path / "data" / "marketplace.db", rows=30_000, mode=mode)
-    with written_to(live, rate=500, seconds=4) as writer:
-        began = time.monotonic()
-        found = made(order(tmp_path))
-        took = time.monotonic() - began
-        assert writer.stdout is not None
-        done, slowest = (float(word) for word in writer.stdout.readline().split())
-    assert found["manifest"]["image"]["made"] == "online"
-    assert found["image_seconds"] < 2 and took < 10
-    # Nobody who wrote was refused, and none waited longer than the image took. Without a -wal each write waits for the disk.
-    assert done > (1000 if mode == "WAL" else 50) and slowest < 2.5
-    with closing(restored(found["path"], tmp_path / "out.db")) as image:
-        assert 30_000 <= rows(image) <= 30_000 + done
-        assert image.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def test_an_image_that_takes_too_long_is_given_up_and_its_lock_with_it(
-    tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with opened(live), open_elsewhere(live):
-        real = _sqlite_taken._program()
-        monkeypatch.setattr(_sqlite_taken, "_program", lambda: real.replace("live.backup(", "time.sleep(60) or live.backup("))
-        found = backed_up(order(tmp_path, image_seconds=0.7))
-        assert found["state"] == "failed" and "was not made within 0.7 s" in found["problem"]
-        with closing(sqlite3.connect(live)) as user:
-            assert user.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-    assert not (live.parent / ".marketplace_backup").exists()
 
 
 def test_a_damaged_database_makes_no_backup_and_older_ones_stay(tmp_path: Path) -> None:
@@ -223,33 +144,6 @@ def test_an_encrypted_database_is_kept_as_it_lies_and_that_it_was_not_checked_is
     found = made(order(tmp_path))
     assert "was not checked" in found["notes"][0] and gzip.decompress(plain(found["path"])) == live.read_bytes()
     assert found["manifest"]["image"]["state"] == "encrypted" and found["manifest"]["database_encrypted"]
-
-
-def test_an_encrypted_database_in_use_without_its_key_is_refused(tmp_path: Path) -> None:
-    live = tmp_path / "data" / "marketplace.db"
-    live.parent.mkdir()
-    live.write_bytes(os.urandom(8192))
-    with open_elsewhere(live):
-        found = backed_up(order(tmp_path))
-    assert (
-        found["state"] == "failed"
-        and "is encrypted and in use" in found["problem"]
-        and "marketplace_database_key" in found["problem"]
-    )
-
-
-@pytest.mark.skipif("sqlcipher3" in sys.modules, reason="it is there")
-def test_without_its_library_an_encrypted_database_in_use_is_refused(tmp_path: Path) -> None:
-    with suppress(ImportError):
-        import sqlcipher3  # noqa: F401
-
-        pytest.skip("sqlcipher3 is there")
-    live = tmp_path / "data" / "marketplace.db"
-    live.parent.mkdir()
-    live.write_bytes(os.urandom(8192))
-    with open_elsewhere(live):
-        found = backed_up(order(tmp_path, database_key="a key"))
-    assert found["state"] == "failed" and "no sqlcipher3" in found["problem"] and "a key" not in found["problem"]
 
 
 def test_zstd_packs_where_it_is(tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,29 +308,3 @@ def test_killed_anywhere_the_next_run_has_a_whole_backup(tmp_path: Path, monkeyp
             assert rows(image) == 50
 
     assert killed_at_each_effect(tmp_path, prepare, act, converged) > 10
-
-
-def test_the_program_that_makes_the_image_ends_with_whoever_asked(tmp_path: Path, live: Path) -> None:
-    slow = _sqlite_taken._program().replace("live.backup(", "time.sleep(60) or live.backup(")
-    child = subprocess.Popen([sys.executable, "-I", "-c", slow], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert child.stdin is not None
-    target = tmp_path / "image.db"
-    child.stdin.write(json.dumps({"source": str(live), "target": str(target), "key": "", "busy_seconds": 1}).encode() + b"\n")
-    child.stdin.flush()
-    time.sleep(0.3)
-    child.stdin.close()
-    assert child.wait(10) == 3
-    assert child.stdout is not None and child.stdout.read() == b""
-    child.stdout.close()
-
-
-def test_a_key_is_no_sql() -> None:
-    asked: list[str] = []
-
-    class Fake:
-        def execute(self, sql: str) -> None:
-            asked.append(sql)
-
-    _sqlite_image.unlocked(Fake(), "it's")
-    assert asked == ["PRAGMA key = 'it''s'"]
-    assert "it's" not in repr(_database_backup.Order("m", "/p", "/f", KEY, database_key="it's"))

@@ -7,23 +7,18 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from unit.plugins.archives import PASSPHRASE
 from unit.plugins.backups import unpacked, wallets
+from unit.plugins.modules.backup_runs import Run, answer_of, systemctl, timed
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_command, _gpg
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting
 from ansible_collections.monero_marketplace.incident.plugins.modules import backup_create, backup_info, backup_timer
-
-Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -43,15 +38,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def answer(module: Any, arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
-        with patch_module_args({**arguments, **more}), pytest.raises(SystemExit):
-            module.main()
-        said = capsys.readouterr().out
-        # Ansible's own echo of the arguments is censored by the argument spec; the rest has to be ours.
-        assert PASSPHRASE not in said
-        return dict(json.loads(said))
-
-    return answer
+    return answer_of(capsys)
 
 
 def test_made_once_then_fresh_then_found(run: Run, site: dict[str, Any]) -> None:
@@ -102,35 +89,13 @@ def test_without_its_login_a_wallet_is_backed_up_as_it_lies(run: Run, site: dict
 
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A systemctl that notes what it is told, and knows whether the timer is on."""
-    (tmp_path / "bin").mkdir()
-    log = tmp_path / "systemctl.log"
-    script = tmp_path / "bin" / "systemctl"
-    script.write_text(
-        f'#!/bin/sh\necho "$*" >> {log}\ncase "$1" in\n'
-        f"enable) touch {tmp_path}/on;; disable) rm -f {tmp_path}/on;;\n"
-        f"is-enabled) test -e {tmp_path}/on && echo enabled || echo disabled;;\n"
-        f"is-active) test -e {tmp_path}/on && echo active || echo inactive;;\nesac\n"
-    )
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    return log
+    return systemctl(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def timer(site: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     places = {"tree": str(tmp_path / "tree"), "settings_dir": str(tmp_path / "etc"), "units_dir": str(tmp_path / "units")}
     return {**site, **places, "textfile_dir": str(tmp_path)}
-
-
-def timed(tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """What the unit starts, in an environment that knows nothing of this collection."""
-    unit = (tmp_path / "units" / "marketplace-backup-wallets.service").read_text()
-    command = next(line for line in unit.splitlines() if line.startswith("ExecStart=")).partition("=")[2].split()
-    assert command[0] == sys.executable
-    return subprocess.run(
-        [command[0], "-I", *command[1:]], capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]}
-    )
 
 
 def test_the_timer_makes_the_same_backup_without_ansible(
@@ -163,8 +128,10 @@ def test_the_timer_is_installed_once_and_removed_whole(run: Run, timer: dict[str
         str(tmp_path / "units" / "marketplace-backup-wallets.timer")
     ]
     # Somebody switched it off by hand.
-    (tmp_path / "on").unlink()
-    assert run(backup_timer, timer, schedule="hourly")["changed"] and (tmp_path / "on").exists()
+    (tmp_path / "on.marketplace-backup-wallets.timer").unlink()
+    assert (
+        run(backup_timer, timer, schedule="hourly")["changed"] and (tmp_path / "on.marketplace-backup-wallets.timer").exists()
+    )
     secret = [
         path for path in tmp_path.rglob("*") if path.is_file() and PASSPHRASE in path.read_bytes().decode("utf-8", "replace")
     ]
@@ -175,7 +142,10 @@ def test_the_timer_is_installed_once_and_removed_whole(run: Run, timer: dict[str
     assert (
         not (tmp_path / "tree").exists() and os.listdir(tmp_path / "units") == [] and os.listdir(tmp_path / "etc") == ["mine"]
     )
-    assert not (tmp_path / "on").exists() and not run(backup_timer, timer, state="absent")["changed"]
+    assert (
+        not (tmp_path / "on.marketplace-backup-wallets.timer").exists()
+        and not run(backup_timer, timer, state="absent")["changed"]
+    )
 
 
 def test_the_timer_waits_for_whoever_acts_and_for_a_hold(
