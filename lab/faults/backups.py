@@ -22,11 +22,12 @@ TIMERS = "marketplace-backup*.timer"
 # $0 database, $1 archive; the passphrase on standard input, which gpg alone may read.
 MAKE = r"""
 set -o pipefail
+exec 3<&0 < /dev/null
 umask 077
 image=$(mktemp /var/tmp/image.XXXXXX)
 trap 'rm -f "$image"' EXIT
-sqlite3 -batch -cmd '.timeout 10000' "$0" ".backup '$image'" < /dev/null
-gzip -1 < "$image" | gpg --batch --yes --pinentry-mode loopback --passphrase-fd 3 --symmetric --output "$1" 3<&0
+sqlite3 -batch -cmd '.timeout 10000' "$0" ".backup '$image'"
+gzip -1 < "$image" | gpg --batch --yes --pinentry-mode loopback --passphrase-fd 3 --symmetric --output "$1"
 cd "${1%/*}" && sha256sum "${1##*/}" > "${1##*/}.sha256"
 """
 OPENS = 'gpg --batch --quiet --pinentry-mode loopback --passphrase-fd 3 --decrypt "$0" 3<&0 | gunzip > /dev/null'
@@ -52,7 +53,7 @@ def make(lab: Lab, age_seconds: int = 0) -> str:
 
 def archives(lab: Lab) -> list[str]:
     """Every archive by its name's time, the newest last."""
-    found = lab.run(["find", FOLDER, "-maxdepth", "1", "-type", "f", "-name", f"*-*{ENDING}"]).stdout.split()
+    found = lab.run(["find", FOLDER, "-maxdepth", "1", "-type", "f", "-name", f"marketplace-db-*{ENDING}"]).stdout.split()
     return sorted(found)
 
 

@@ -13,6 +13,7 @@ from lab.instance import Lab
 from lab.places import COMPOSE_DIR, KEPT_DIR
 from lab.shell import wait_until
 from lab.stack import project
+from lab.stack.project import SERVICE_UID
 
 HEALTHY_SECONDS = 120
 # No log of a healthy lab is this large: it can only be a fault's.
@@ -32,11 +33,20 @@ for one in $(docker ps --all --quiet --filter label=com.docker.compose.project=m
 done
 """
 
+# Root's while a restored database is compared with them.
+UNGUARD = f"""
+chown --recursive {SERVICE_UID}:{SERVICE_UID} /data/wallets/buyer /data/wallets/vendor /data/wallets/arbiter
+chmod 755 /data/wallets/buyer /data/wallets/vendor /data/wallets/arbiter
+find /data/wallets -name '*.keys' -exec chmod 600 {{}} +
+rm -f /var/lib/marketplace_incident/wallet_keys_guard.json
+"""
+
 # One look at what only the host can tell; each line that it prints is something to mend.
 LOOK = f"""
 systemctl --quiet is-active docker.service || echo daemon
 [ -z "$(find /var/lib/docker/containers -name '*-json.log' -size +{LARGEST_LOG} 2>/dev/null)" ] || echo logs
 [ ! -e /etc/systemd/system/{FREEZE} ] && ! nft list table bridge marketplace_freeze >/dev/null 2>&1 || echo freeze
+[ -z "$(find /data/wallets -mindepth 1 -maxdepth 2 -user root ! -path '*/.*')" ] || echo guard
 ! ps -eo stat= | grep -q '^T' || echo stopped
 diff --recursive --brief {KEPT_DIR} {COMPOSE_DIR} | grep --quiet --invert-match '^Only in {COMPOSE_DIR}' && echo settings
 [ -z "$(git -C {COMPOSE_DIR} status --porcelain)" ] || echo worktree
@@ -58,6 +68,8 @@ def heal(lab: Lab) -> None:
         lab.run(["sh", "-c", THAW], check=True)
         if not wait_until(lambda: lab.run(["sh", "-c", POLICIES]).returncode == 0, 30, every=0.5):
             raise LabError(f"Docker on {lab.name} does not take restart policies: `script/lab down` and up makes it anew.")
+    if "guard" in found:
+        lab.run(["sh", "-e", "-c", UNGUARD], check=True)
     if "settings" in found:
         copy = f"tar -C {KEPT_DIR} -c {' '.join(project.UNTRACKED)} | tar -C {COMPOSE_DIR} -xp"
         lab.run(["sh", "-c", copy], check=True)

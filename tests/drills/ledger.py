@@ -34,14 +34,14 @@ class Ledger:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._path = lab.ledger / "ledger.jsonl"
-        self._at_start = committed(self._entries())
+        self._at_start = committed(self.entries())
 
     def assert_nothing_lost(self) -> None:
         """Enough was written while the drill ran, and every committed change is in the database."""
-        self._wait_for_gain()
-        before = self._entries()
+        self.wait_for_gain()
+        before = self.entries()
         orders = self._orders()
-        later = {change["key"] for entry in self._entries()[len(before) :] for change in entry.get("changes", ())}
+        later = {change["key"] for entry in self.entries()[len(before) :] for change in entry.get("changes", ())}
         wrong = [
             f"{key}: the ledger says {sorted(map(str, states))}, the database {orders.get(key)}"
             for key, states in expected(before).items()
@@ -49,16 +49,17 @@ class Ledger:
         ]
         assert not wrong, f"{len(wrong)} committed changes are not in the database:\n" + "\n".join(wrong[:20])
 
-    def _wait_for_gain(self) -> None:
+    def wait_for_gain(self) -> None:
+        """Until enough was written since the drill began."""
         deadline = time.monotonic() + GAIN_SECONDS
         while True:
-            gained = committed(self._entries()) - self._at_start
+            gained = committed(self.entries()) - self._at_start
             if all(gained[operation] >= least for operation, least in LEAST.items()):
                 return
             assert time.monotonic() < deadline, f"too little was written during the drill: {dict(gained)} of {LEAST}"
             time.sleep(0.5)
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[dict[str, Any]]:
         """Every whole line; a kill may have torn one."""
         return list(_parsed(self._path.read_bytes().split(b"\n")[:-1]))
 

@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The newest backup is not the newest good one: data_corruption.yml walks back, says why, and says what that costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from drills.fixture import DrillLab
+from drills.test_corruption import ONCALL, PLAYBOOK, asked_for, closed
+from drills.test_database import one_line
+from lab.faults import backups
+
+FAULT = "database-page-flip-index"
+
+
+def break_both(drill: DrillLab, fault: str) -> list[str]:
+    """Names of the archives there are, the newest last."""
+    drill.lab.run(["find", backups.FOLDER, "-mindepth", "1", "-delete"])
+    drill.break_(fault)
+    drill.break_(FAULT)
+    return [path.rpartition("/")[2] for path in backups.archives(drill.lab)]
+
+
+def walks_back(drill: DrillLab, fault: str) -> None:
+    older, newest = break_both(drill, fault)
+    run = drill.run(PLAYBOOK, callback=ONCALL)
+    assert run.status != 0 and run.result["outcome"] == "needs_confirmation", run.output
+    assert asked_for(run, "restore") == f"restore:{older.removesuffix(backups.ENDING)}", run.output
+    assert newest.removesuffix(backups.ENDING) in one_line(run), f"why not the newest is not said:\n{run.output}"
+    assert closed(drill)
+    drill.assert_tidy()
+
+
+@pytest.mark.drill(name="database-backup-newest-corrupt", pool="rotated")
+def test_a_damaged_archive_is_passed_over(drill: DrillLab) -> None:
+    walks_back(drill, "backup-newest-corrupt")
+
+
+@pytest.mark.drill(name="database-backup-newest-truncated", pool="rotated")
+def test_half_an_archive_is_passed_over(drill: DrillLab) -> None:
+    walks_back(drill, "backup-newest-truncated")
+
+
+@pytest.mark.drill(name="database-backup-dead-for-days", pool="rotated")
+def test_the_age_of_the_newest_backup_is_a_breach(drill: DrillLab) -> None:
+    (only,) = break_both(drill, "backup-dead-for-days")
+    told = drill.run("backup", "--check", callback=ONCALL)
+    assert "4 d" in one_line(told), told.output
+    run = drill.run(PLAYBOOK, callback=ONCALL)
+    assert asked_for(run, "restore") == f"restore:{only.removesuffix(backups.ENDING)}", run.output
+    assert "BREACH" in one_line(run).upper(), f"the age of the backup is not named:\n{run.output}"
+    drill.assert_tidy()
