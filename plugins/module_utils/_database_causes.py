@@ -21,7 +21,7 @@ FILE_CAUSES = (
         means="the database is being examined or restored",
         evidence="the freeze `database` on the host, with who placed it and why",
         answer="left alone; playbooks/data_corruption.yml goes on where it was",
-        drill="",
+        drill="database-payout-after-backup",
         page=CORRUPTION_PAGE,
     ),
     Cause(
@@ -39,7 +39,7 @@ FILE_CAUSES = (
         means="the database was deleted while a process has it open: that process holds the last copy",
         evidence="pid, command and descriptor in /proc",
         answer="nothing is stopped or restarted; playbooks/data_corruption.yml rescues it through /proc first",
-        drill="",
+        drill="database-deleted",
         page=CORRUPTION_PAGE,
     ),
     Cause(
@@ -57,7 +57,7 @@ FILE_CAUSES = (
         means="the database is encrypted, and the key that is known does not open it, nor does the server's",
         evidence="a copy that the key does not open, and an endpoint that does not serve",
         answer="left to a person, who knows which key changed; nothing is restored, a wrong key is no damage",
-        drill="",
+        drill="database-wrong-key",
         page=PAGE,
     ),
     Cause(
@@ -66,7 +66,7 @@ FILE_CAUSES = (
         means="pages, tables, the write-ahead log, references or values of the database are damaged, as far as can be told while it is in use",
         evidence="a copy that was examined: which pages, tables and rows, where the log's checksums end; the server's own words",
         answer="suspected only; left to playbooks/data_corruption.yml, which freezes the writers and looks twice",
-        drill="",
+        drill="database-page-flip-table",
         page=CORRUPTION_PAGE,
     ),
     Cause(
@@ -75,7 +75,7 @@ FILE_CAUSES = (
         means="the server may not write to the database, though its file system is writable",
         evidence="the server's own words, against the table of mounts and the owners of the files",
         answer="left to playbooks/outage.yml where it is an owner or a stale mount, else to a person; nothing is restored",
-        drill="",
+        drill="database-readonly",
         page=PAGE,
     ),
 )
@@ -89,7 +89,7 @@ USE_CAUSES = (
         evidence="the kernel's table of locks, twice some seconds apart: pid, command, user, container, since when",
         answer="with a confirmation it gets SIGTERM, by its pid and the time it was started, and its open transaction is rolled back; a "
         "service that a container lives by is restarted instead",
-        drill="",
+        drill="database-locked",
         page=PAGE,
     ),
     Cause(
@@ -98,7 +98,7 @@ USE_CAUSES = (
         means="a transaction that only reads is never ended, so that the write-ahead log cannot be written back and grows",
         evidence="the size of the log that still counts, and who has had a read lock in two looks",
         answer="with a confirmation it gets SIGTERM",
-        drill="",
+        drill="database-wal-grown",
         page=PAGE,
     ),
     Cause(
@@ -116,7 +116,7 @@ USE_CAUSES = (
         means="every connection of the server's pool is taken and none comes back",
         evidence="its health endpoint in two looks, the pool's size, use and queue as Prometheus has them, its log",
         answer="the server is restarted cleanly where it is sure that no signing round is open, else with a confirmation; not while it is frozen",
-        drill="",
+        drill="database-pool-exhausted",
         page=PAGE,
     ),
     Cause(

@@ -33,44 +33,47 @@ class DatabaseFault(Fault):
     restored: str = "rotated"
 
 
-def damaged(name: str, *cause: str, **more: object) -> DatabaseFault:
-    return DatabaseFault(name, cause=(*cause, CORRUPTION), damage=True, **more)  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class DamageFault(DatabaseFault):
+    """Damage is left to data_corruption.yml."""
+
+    damage: bool = True
 
 
 FAULTS = (
-    damaged("database-page-flip-table", "damaged", "orders", triage="data_corruption", restored="always"),
-    damaged("database-page-flip-index", "orders_created", triage="data_corruption"),
-    damaged(
+    DamageFault("database-page-flip-table", cause=("damaged", "orders"), triage="data_corruption", restored="always"),
+    DamageFault("database-page-flip-index", cause=("orders_created",), triage="data_corruption"),
+    DamageFault(
         "database-page-flip-first",
-        "damaged",
+        cause=("damaged",),
         triage="data_corruption",
         harms=BOTH,
         restless=frozenset({"server"}),
         unreadable=True,
     ),
-    damaged("database-page-flip-freelist", "damaged"),
-    damaged(
+    DamageFault("database-page-flip-freelist", cause=("damaged",)),
+    DamageFault(
         "database-truncated",
-        "damaged",
+        cause=("damaged",),
         triage="data_corruption",
         harms=BOTH,
         restless=frozenset({"server"}),
         unreadable=True,
     ),
-    damaged(
+    DamageFault(
         "database-zeroed",
-        "no SQLite database",
+        cause=("no SQLite database",),
         triage="data_corruption",
         harms=BOTH,
         restless=frozenset({"server"}),
         unreadable=True,
     ),
-    damaged("database-deleted", "was deleted", "still has it open", harms=frozenset({"database"})),
-    damaged("database-stale-wal", "write-ahead log", harms=BOTH, unreadable=True),
-    damaged("database-wal-lost", "deleted"),
-    damaged("database-wal-flipped", "write-ahead log", harms=BOTH),
-    damaged("database-foreign-keys", "refer to rows which are not there"),
-    damaged("database-invariant", "an escrow is paid what it holds"),
+    DamageFault("database-deleted", cause=("was deleted", "still has it open"), harms=frozenset({"database"})),
+    DamageFault("database-stale-wal", cause=("write-ahead log",), harms=BOTH, unreadable=True),
+    DamageFault("database-wal-lost", cause=("deleted",)),
+    DamageFault("database-wal-flipped", cause=("write-ahead log",), harms=BOTH, unreadable=True),
+    DamageFault("database-foreign-keys", cause=("refer to rows which are not there",)),
+    DamageFault("database-invariant", cause=("an escrow is paid what it holds",)),
     DatabaseFault(
         "database-locked",
         pool="always",
@@ -101,13 +104,11 @@ FAULTS = (
         "database-readonly",
         triage="database",
         cause=("cannot write to /data/marketplace.db",),
-        never=("data_corruption",),
         harms=frozenset({"server"}),
     ),
     DatabaseFault(
         "database-wrong-key",
         cause=("encrypted", "marketplace_database_key does not open it"),
-        never=("data_corruption",),
         harms=BOTH,
         restless=frozenset({"server"}),
         site=("-e", "marketplace_database_key=the-key-of-this-year"),

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from drills.database_faults import FAULTS, DatabaseFault
+from drills.database_faults import CORRUPTION, FAULTS, DatabaseFault
 from drills.fixture import DrillLab
 from drills.interruption import Interruption, interrupt
 from drills.ledger import Ledger
@@ -76,6 +76,7 @@ def nobody_touches_it(fault: DatabaseFault, drill: DrillLab) -> None:
     before, files = drill.look(), at_rest(drill)
     run = drill.run(fault.playbook, *fault.site, callback=ONCALL)
     left_to_a_person(fault, replaced_by_one_line(run))
+    assert (CORRUPTION in one_line(run)) == fault.damage, run.output
     for word in fault.never:
         assert word not in one_line(run), f"the summary claims {word!r}:\n{run.output}"
     drill.assert_unchanged(before, volatile=fault.restless, desk_too=False)

@@ -14,16 +14,18 @@ from lab.faults import backups
 FAULT = "database-page-flip-index"
 
 
-def break_both(drill: DrillLab, fault: str) -> list[str]:
-    """Names of the archives there are, the newest last."""
+def no_archive(drill: DrillLab) -> None:
     drill.lab.run(["find", backups.FOLDER, "-mindepth", "1", "-delete"])
-    drill.break_(fault)
-    drill.break_(FAULT)
+
+
+def archives(drill: DrillLab) -> list[str]:
+    """Names of the archives there are, the newest last."""
     return [path.rpartition("/")[2] for path in backups.archives(drill.lab)]
 
 
-def walks_back(drill: DrillLab, fault: str) -> None:
-    older, newest = break_both(drill, fault)
+def walks_back(drill: DrillLab) -> None:
+    older, newest = archives(drill)
+    drill.break_(FAULT)
     run = drill.run(PLAYBOOK, callback=ONCALL)
     assert run.status != 0 and run.result["outcome"] == "needs_confirmation", run.output
     assert asked_for(run, "restore") == f"restore:{older.removesuffix(backups.ENDING)}", run.output
@@ -34,17 +36,24 @@ def walks_back(drill: DrillLab, fault: str) -> None:
 
 @pytest.mark.drill(name="database-backup-newest-corrupt", pool="rotated")
 def test_a_damaged_archive_is_passed_over(drill: DrillLab) -> None:
-    walks_back(drill, "backup-newest-corrupt")
+    no_archive(drill)
+    drill.break_("backup-newest-corrupt")
+    walks_back(drill)
 
 
 @pytest.mark.drill(name="database-backup-newest-truncated", pool="rotated")
 def test_half_an_archive_is_passed_over(drill: DrillLab) -> None:
-    walks_back(drill, "backup-newest-truncated")
+    no_archive(drill)
+    drill.break_("backup-newest-truncated")
+    walks_back(drill)
 
 
 @pytest.mark.drill(name="database-backup-dead-for-days", pool="rotated")
 def test_the_age_of_the_newest_backup_is_a_breach(drill: DrillLab) -> None:
-    (only,) = break_both(drill, "backup-dead-for-days")
+    no_archive(drill)
+    drill.break_("backup-dead-for-days")
+    drill.break_(FAULT)
+    (only,) = archives(drill)
     told = drill.run("backup", "--check", callback=ONCALL)
     assert "4 d" in one_line(told), told.output
     run = drill.run(PLAYBOOK, callback=ONCALL)

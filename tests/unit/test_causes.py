@@ -42,6 +42,7 @@ def test_the_drills_that_the_table_names_exist() -> None:
     )
     of_wallets = re.findall(r'WalletFault\(\s*"([a-z-]+)"', text)
     known |= {name if name.startswith("wallet-") else f"wallet-{name}" for name in of_wallets}
+    known |= set(re.findall(r'(?:Database|Damage)Fault\(\s*"([a-z-]+)"', text))
     named = {cause.drill for cause in CAUSES if cause.drill}
     assert named <= known
 
