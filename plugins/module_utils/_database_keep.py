@@ -68,7 +68,13 @@ def noted(state_dir: str, path: str) -> dict[str, Any] | None:
 
 def preserve(path: str, keep_dirs: list[str], state_dir: str, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     """Copies of the whole set, each equal to what it was taken from. The same set is kept once."""
-    names = _names(path)
+    try:
+        names = _names(path)
+    except NotRestored:
+        rescued = _rescued(path, state_dir)
+        if rescued is None:
+            raise
+        return rescued
     sources = [_source(where, name) for name, where in names.items()]
     earlier = noted(state_dir, path)
     if earlier is not None and earlier["set"] == _set(sources):
@@ -133,6 +139,25 @@ def _names(path: str) -> dict[str, str]:
         mark = f".deleted-{held[replaced[0]].pid}.db"
         first.update({mark + suffix: where for suffix, where in second.items()})
     return first
+
+
+def _rescued(path: str, state_dir: str) -> dict[str, Any] | None:
+    """A removed database that was kept through whoever held it; that process has ended since, and nothing else is left of it."""
+    earlier = noted(state_dir, path)
+    if earlier is None or not any(str(where).startswith("/proc/") for where, _sha, _state in earlier["sources"]):
+        return None
+    base = os.path.join(str(earlier["folder"]), f"{os.path.basename(path)}.CORRUPTED-{int(earlier['epoch'])}")
+    kept = [(name, digest, base + name) for name, digest in earlier["set"].items()]
+    if not all(os.path.lexists(target) and _database_files.sha256(target) == digest for _name, digest, target in kept):
+        return None
+    return {
+        "changed": False,
+        "kept": [
+            {"source": path + name, "path": target, "sha256": digest, "bytes": os.path.getsize(target), "new": False}
+            for name, digest, target in kept
+        ],
+        "kept_database": base,
+    }
 
 
 def _source(path: str, name: str) -> Source:

@@ -58,7 +58,7 @@ def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str,
             ended = _database_swap.carry_out(earlier, wanted.path, wanted.state_dir, tell)
         ended.update(resumed=True, did=[f"ended what an earlier restore had begun: {one}" for one in ended["did"]])
     if wanted.state == "resumed":
-        return ended or {"changed": False, "did": [], "kept": [], "resumed": False}
+        return {**(ended or {"changed": False, "did": [], "kept": [], "resumed": False}), "restored": _last(wanted)}
     if ended is not None and (dry or ended["plan"]["hash"] == wanted.plan):
         return ended
     return _database_swap.restore(wanted.path, wanted.plan, wanted.kept_database, wanted.state_dir, dry, tell)
@@ -80,20 +80,23 @@ def _check(path: str) -> None:
 
 def _planned(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict[str, Any]:
     """What was begun is what is planned: it has its image, and is ended before anything else."""
-    last = _database_swap.done(wanted.state_dir, wanted.path)
-    result: dict[str, Any] = {
-        "changed": False,
-        "begun": earlier is not None,
-        "restored": None
-        if last is None
-        else {
-            "plan": last["plan"]["hash"], "name": last["plan"]["name"], "at": last["done"], "kept_database": last["kept_database"],
-        },
-    }  # fmt: skip
+    result: dict[str, Any] = {"changed": False, "begun": earlier is not None, "restored": _last(wanted)}
     if earlier is not None:
         return {**result, "plan": earlier["plan"]}
     with _alone(wanted):
         return {**result, "plan": _database_plan.make(wanted.question, dry)}
+
+
+def _last(wanted: Wanted) -> dict[str, Any] | None:
+    """The last restore that came to its end, and what was known when its backup was made."""
+    last = _database_swap.done(wanted.state_dir, wanted.path)
+    if last is None:
+        return None
+    plan = last["plan"]
+    return {
+        "plan": plan["hash"], "name": plan["name"], "at": last["done"], "kept_database": last["kept_database"],
+        "created": plan["created"], "manifest": plan["manifest"],
+    }  # fmt: skip
 
 
 @contextmanager

@@ -19,6 +19,7 @@ OUR_MODULES = (
     "AnsiballZ_docker_compose_v2.py", "AnsiballZ_container_log.py", "AnsiballZ_container_stop.py", "AnsiballZ_monero_wallet.py",
     "AnsiballZ_file_set.py", "AnsiballZ_escrow_test.py", "AnsiballZ_payout_freeze.py", "AnsiballZ_backup_restore.py",
     "AnsiballZ_backup_create.py", "AnsiballZ_backup_timer.py", "AnsiballZ_container_pause.py", "AnsiballZ_process_end.py",
+    "AnsiballZ_wallet_keys_guard.py",
 )  # fmt: skip
 # Options of `docker` and `docker compose` before the verb that take a value of their own.
 TAKES_A_VALUE = frozenset([

@@ -161,6 +161,9 @@ def say(folder: str, state: dict[str, Any], found: timeline.Timeline, **said: An
     """
     last = found.entries[-1] if found.entries else None
     entry = timeline.next_entry(last, state["id"], {"time": now(), **said})
+    if (said.get("data") or {}).get("postmortem"):
+        # Once it was said it stays: no later run takes it back.
+        state["postmortem"] = entry["data"]["postmortem"]
     state.update(entries=len(found.entries) + 1, head=entry["hash"])
     path = os.path.join(folder, STATE)
     draft = write_draft(path, state)

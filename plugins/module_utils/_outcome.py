@@ -194,5 +194,9 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         "next": [as_typed(run, one) for one in following],
         "log": dict(findings.get("log") or {}) if ended in NEEDS_A_PERSON or ended == "planned" else {},
         "page": findings.get("page") if ended == "escalated" else None,
+        # What a restore cost, the words that say more than the outcome, and what an incident of this kind must not end without.
+        "lost": list(findings.get("lost") or []),
+        "headline": str(findings.get("headline") or ""),
+        "postmortem": str(findings.get("postmortem") or ""),
         "interrupted": earlier,
     }

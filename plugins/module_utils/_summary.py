@@ -54,6 +54,14 @@ BACKUPS = {
 }
 
 
+# What was lost comes before what is left to do.
+LOSSES = {
+    "restored": ("cause", "did", "lost", "proof", "risk", "record"),
+    "needs_confirmation": ("cause", "lost", "why", "next", "did", "record"),
+    "escalated": ("cause", "did", "lost", "why", "next", "record"),
+}
+
+
 def _text(value: Any) -> str:
     """One line of printable text, whatever came."""
     words = "".join(letter if letter.isprintable() else " " for letter in str(value))
@@ -149,6 +157,8 @@ def header(result: Mapping[str, Any]) -> str:
         "held": f"HELD{untouched}",
         "failed": f"{'UNREACHABLE' if result.get('unreachable') else 'FAILED'}{untouched}",
     }.get(str(outcome))
+    if outcome in ("needs_confirmation", "escalated") and result.get("headline"):
+        state = _text(result["headline"])
     if outcome == "restored":
         repair = duration(result.get("repair_seconds"))
         parts = [f"RESTORED {finished} UTC", f"repair {repair or 'unknown'}", customers_down(result.get("down"))]
@@ -208,6 +218,8 @@ def record_line(result: Mapping[str, Any]) -> list[str]:
     due = clock(result.get("next_update") or _next_update(result, severity), "%H:%M")
     if due:
         parts.append(f"next update due {due}")
+    if result.get("postmortem"):
+        parts.append(f"post-mortem {_text(result['postmortem'])}")
     if result.get("undo"):
         parts.append(f"undo: {_text(result['undo'])}")
     return parts + notes
@@ -242,7 +254,10 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         "cause": cause_line(result),
         "did": did_line(result),
         "record": record_line(result),
-        **{label: _items(result.get(label)) for label in ("plan", "proof", "risk", "why", "next", "state", "funds", "backup")},
+        **{
+            label: _items(result.get(label))
+            for label in ("plan", "proof", "risk", "why", "next", "state", "funds", "backup", "lost")
+        },
     }
     outcome = str(result.get("outcome"))
     order = ORDER.get(outcome, ORDER["failed"])
@@ -250,6 +265,8 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         order = STATES[outcome]
         if "cause" not in order and result.get("interrupted"):
             parts["state"] += cause_line({"interrupted": result["interrupted"]})
+    elif parts["lost"] and outcome in LOSSES:
+        order = LOSSES[outcome]
     elif parts["backup"] and outcome in BACKUPS:
         order = BACKUPS[outcome]
         parts["backup"] = parts["backup"] + parts["risk"]

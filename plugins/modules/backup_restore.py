@@ -204,8 +204,10 @@ begun:
   returned: success, with O(state=planned)
   type: bool
 restored:
-  description: The last restore of the database, as C(plan) (its hash), C(name), C(at) and C(kept_database). Null where there was none.
-  returned: success, with O(state=planned)
+  description:
+    - The last restore of the database, as C(plan) (its hash), C(name), C(at), C(kept_database), and C(created) and C(manifest) of the backup.
+      Null where there was none.
+  returned: success, with O(state=planned) or O(state=resumed)
   type: dict
 image:
   description: The summary of the database that took the place.
