@@ -11,9 +11,9 @@ import hashlib
 import os
 import re
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Iterator
 from urllib.parse import quote
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_cipher, _sqlite_query
@@ -69,9 +69,22 @@ class Asked:
                 self.named[named[1]] = self.named.get(named[1], 0) + 1
 
 
-def connect(path: str, key: str | None, engine: Any) -> Any:
-    """To read only: nothing of the -wal goes into the database, and no close ends it. A journal that is hot has to be played back."""
-    mode = "rw" if _size(path + "-journal") else "ro"
+@contextmanager
+def connected(path: str, key: str | None, engine: Any) -> Iterator[Any]:
+    """One that may write, and is kept from it: SQLite leaves CHECK out of a schema that it can only read.
+
+    The last one that closes would write the -wal into the database, unless it can only read: so one of those stays until the end.
+    """
+    with ExitStack() as opened:
+        if _size(path + "-wal"):
+            guard = opened.enter_context(closing(_open(path, "ro", key, engine)))
+            guard.execute("PRAGMA query_only=ON")
+            with suppress(engine.Error):
+                guard.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        yield opened.enter_context(closing(_open(path, "rw", key, engine)))
+
+
+def _open(path: str, mode: str, key: str | None, engine: Any) -> Any:
     database = engine.connect(f"file:{quote(path)}?mode={mode}", uri=True, timeout=1.0, isolation_level=None)
     if key is not None:
         _sqlite_cipher.unlock(database, key)
@@ -94,7 +107,7 @@ def ask(
     asked = Asked()
     before = {suffix for suffix in ("-wal", "-shm") if os.path.lexists(path + suffix)}
     try:
-        with closing(connect(path, key, engine)) as database:
+        with connected(path, key, engine) as database:
             _sqlite_query.limit(database)
             _check(database, full, asked, check_seconds, engine)
             _facts(database, asked, check_seconds, engine)

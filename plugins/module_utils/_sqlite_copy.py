@@ -25,6 +25,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     sentence_for,
     try_lock,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_wal import read_index
 
 SIDECARS = ("-wal", "-shm", "-journal")
 PREFIX = "marketplace-sqlite-"
@@ -33,6 +34,9 @@ YOUNG_SECONDS = 60.0
 LOCK = ".lock"
 # What stays free for others beside the copy.
 FLOOR = 64 * 1024 * 1024
+
+# The longest that the kernel gives two writes one time.
+TICK = 0.02
 
 
 class NoCopy(Exception):
@@ -130,6 +134,10 @@ def copy(path: str, folder: str, timeout: float) -> tuple[str, bool]:
             "unreadable",
             f"A copy of {path} needs {human_bytes(size + FLOOR)}, and {folder} has {human_bytes(free)} free: make room or name another scratch_dir.",
         )
+    # What is written within one tick of the clock has one time: only a time that is past proves that nothing was written since.
+    if not _settled(path):
+        time.sleep(2 * TICK)
+    settled = _settled(path)
     before = _identity(path)
     target = os.path.join(folder, "copy.db")
     for suffix in ("", *SIDECARS):
@@ -143,11 +151,15 @@ def copy(path: str, folder: str, timeout: float) -> tuple[str, bool]:
             raise NoCopy("unreadable", f"{path}{suffix} could not be copied to {folder}: {why}.")
         if done.ok:
             os.chmod(target + suffix, 0o600)
-    return target, _identity(path) == before
+    return target, settled and _identity(path) == before
+
+
+def _settled(path: str) -> bool:
+    return time.time() - os.stat(path).st_mtime > TICK
 
 
 def _identity(path: str) -> tuple[int, ...]:
-    """Of the database, and of the beginning of its -wal, which changes when that starts anew."""
+    """Of the database, and of the beginning of its -wal and how much of it is in the database, which change when it is written to."""
     try:
         state = os.stat(path)
         with open(path + "-wal", "rb") as file:
@@ -155,4 +167,6 @@ def _identity(path: str) -> tuple[int, ...]:
     except FileNotFoundError:
         salt = 0
         state = os.stat(path)
-    return (state.st_ino, state.st_size, state.st_mtime_ns, salt)
+    index = read_index(path + "-shm")
+    done = (index.in_database, index.begun, int.from_bytes(index.salts, "big")) if index is not None else (0, 0, 0)
+    return (state.st_ino, state.st_size, state.st_mtime_ns, salt, *done)

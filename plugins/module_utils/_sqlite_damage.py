@@ -154,7 +154,11 @@ def _pages(seen: Seen, gone: list[int], broken: list[str], differing: list[int])
     if broken:
         _page_one(seen, broken)
         state = "page_damage"
-    if gone:
+    if gone and walked is not None and walked.ended and not walked.problems and not set(gone) & set(owners):
+        # Nothing is missing: the number is wrong.
+        _page_one(seen, [f"the header on page 1 counts {len(gone)} pages more than the file has, and nothing uses them"])
+        state = "page_damage"
+    elif gone:
         state = "page_damage"
         seen.pages.update((number, owners.get(number, "")) for number in gone)
         seen.sentences.append(f"The file ends too early: {listed(gone)} of its pages are not in it.")
@@ -244,7 +248,8 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
     """The state, by the worst of what its own bytes, its -wal and SQLite show, and the sentences in that order."""
     asked = seen.asked
     first: list[str] = []
-    if asked.damage in ("page", "tree") and state != "page_damage":
+    if state is None and asked.damage in ("page", "tree"):
+        # Where the walk found nothing: what is malformed to SQLite is not always a page's own fault.
         state = "page_damage" if asked.damage == "page" else "btree_damage"
     if foreign is not None:
         state = "stale_wal"
@@ -252,7 +257,7 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
             f"The -wal beside the database is not its own: {foreign}. Opening them together would damage the database."
         )
     elif wal.problem:
-        state = state or "wal_damage"
+        state = "wal_damage" if wal.proven else state or "wal_damage"
         first.append(f"The -wal is damaged: {wal.problem}")
         seen.proven = wal.proven or state != "wal_damage"
     if state is None and asked.foreign_keys:

@@ -38,6 +38,7 @@ class Header:
     reserved: int = 0
     page_count: int = 0
     change_counter: int = 0
+    counter_holds: bool = True
     freelist_trunk: int = 0
     freelist_pages: int = 0
     largest_root: int = 0
@@ -144,7 +145,8 @@ def parse(path: str, size: int, first: bytes) -> Header:
         return header
     # The count is right only where whoever wrote it also left the counter beside it.
     counted = number(28)
-    header.page_count = counted if counted and number(92) == header.change_counter else size // header.page_size
+    header.counter_holds = number(92) == header.change_counter
+    header.page_count = counted if counted and header.counter_holds else size // header.page_size
     wrong = [
         (number(18, 1) not in (1, 2) or number(19, 1) not in (1, 2), "a format that no version of SQLite writes"),
         (number(18, 1) != number(19, 1), "one format for reading and another for writing"),
@@ -156,6 +158,7 @@ def parse(path: str, size: int, first: bytes) -> Header:
             header.freelist_trunk > header.page_count,
             f"a list of free pages that begins at page {header.freelist_trunk}, behind the last",
         ),
+        (header.largest_root > header.page_count, f"a largest root page {header.largest_root}, behind the last"),
         (any(first[72:92]), "bytes where every version of SQLite leaves zeros"),
     ]
     header.problems += [f"the header on page 1 has {what}" for is_so, what in wrong if is_so]

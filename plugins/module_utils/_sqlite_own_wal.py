@@ -59,7 +59,7 @@ def foreign(header: Header, wal: Wal, found: dict[int, bool], compared: int) -> 
     if header.page_size and wal.page_size != header.page_size:
         return f"its pages have {wal.page_size} bytes, and the database's have {header.page_size}"
     counters = [int.from_bytes(image(wal, place)[24:28], "big") for _at, place in wal.images.get(1, [])]
-    if counters and not header.problems and header.change_counter > max(counters):
+    if counters and header.counter_holds and not header.problems and header.change_counter > max(counters):
         return f"the database has been changed {header.change_counter} times, and what the -wal would make of it {max(counters)} times"
     if compared >= 2 and len(found) >= 2 and len(found) * 2 > compared:
         return f"of {compared} pages that it wrote into its database, {len(found)} are others in this one"

@@ -24,7 +24,7 @@ class Pages:
     def __init__(self, path: str, page_size: int, reserved: int, count: int, wal: Wal | None = None) -> None:
         self.page_size, self.usable, self.count = page_size, page_size - reserved, count
         self._file = open(path, "rb")  # noqa: SIM115  closed by close()
-        self._in_file = os.fstat(self._file.fileno()).st_size // page_size
+        self.in_file = os.fstat(self._file.fileno()).st_size // page_size
         self._wal = None
         self._places: dict[int, int] = {}
         if wal is not None and wal.pages and wal.page_size == page_size:
@@ -43,7 +43,7 @@ class Pages:
         self.close()
 
     def there(self, number: int) -> bool:
-        return 1 <= number <= self.count and (number <= self._in_file or number in self._places)
+        return 1 <= number <= self.count and (number <= self.in_file or number in self._places)
 
     def read(self, number: int) -> bytes:
         """Empty where there is none."""

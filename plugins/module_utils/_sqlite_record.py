@@ -16,9 +16,12 @@ from typing import Any
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_pages import varint
 
 SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 7: 8, 8: 0, 9: 0}
+# Types with nothing to get wrong: NULL, a byte, 0, 1, and no text.
+PLAIN = frozenset((0, 1, 8, 9, 12, 13))
+SHORTER = {2: 1, 3: 2, 4: 3, 5: 4, 6: 6}
 ENCODINGS = {0: "utf-8", 1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}
-# A disk loses whole sectors.
-SECTOR = 512
+# What is lost on a disk reads as zeros; a text may hold one, but no row of them.
+ZEROS = b"\0" * 32
 
 
 def types(payload: bytes) -> tuple[list[int], int]:
@@ -41,44 +44,45 @@ def size_of(kind: int) -> int:
     return SIZES[kind] if kind < 12 else (kind - 12) // 2
 
 
-def problem_of(payload: bytes, encoding: int) -> str | None:
-    """What in a whole payload SQLite cannot have written."""
+def problem_of(payload: bytes, encoding: int) -> tuple[int, str] | None:
+    """What in a whole payload SQLite cannot have written, and where."""
     try:
         kinds, at = types(payload)
     except IndexError:
-        return "its record's header has no end"
+        return 0, "its record's header has no end"
     except ValueError as problem:
-        return str(problem)
+        return 0, str(problem)
     if at + sum(size_of(kind) for kind in kinds) != len(payload):
-        return "its record is not as long as its values"
+        return 0, "its record is not as long as its values"
     for turn, kind in enumerate(kinds):
         size = size_of(kind)
-        wrong = _value(kind, payload[at : at + size], encoding)
-        if wrong:
-            return f"value {turn + 1} {wrong}"
+        # Whatever one byte holds is right, and so is nothing.
+        if kind not in PLAIN:
+            wrong = _value(kind, payload[at : at + size], encoding)
+            if wrong:
+                return at + wrong[0], f"value {turn + 1} {wrong[1]}"
         at += size
     return None
 
 
-def _value(kind: int, data: bytes, encoding: int) -> str | None:
-    if 1 <= kind <= 6:
-        number = int.from_bytes(data, "big", signed=True)
-        if kind == 1:
-            return None
-        shorter = {2: 1, 3: 2, 4: 3, 5: 4, 6: 6}[kind]
-        if -(1 << 8 * shorter - 1) <= number < 1 << 8 * shorter - 1:
-            return "is a number in more bytes than it needs"
+def _value(kind: int, data: bytes, encoding: int) -> tuple[int, str] | None:
+    if kind <= 6:
+        shorter = SHORTER[kind]
+        if -(1 << 8 * shorter - 1) <= int.from_bytes(data, "big", signed=True) < 1 << 8 * shorter - 1:
+            return 0, "is a number in more bytes than it needs"
     elif kind == 7:
         # Not a number is stored as NULL.
         if data[0] & 0x7F == 0x7F and data[1] & 0xF0 == 0xF0 and (data[1] & 0x0F or any(data[2:])):
-            return "is no number"
-    elif kind >= 13 and kind % 2:
-        try:
-            data.decode(ENCODINGS[encoding & 3])
-        except UnicodeDecodeError:
-            return "is a text with bytes that no text has"
-        if len(data) >= SECTOR and b"\0" * (SECTOR // 2) in data:
-            return "is a text with a stretch of zeros"
+            return 0, "is no number"
+    elif kind % 2:
+        if not data.isascii() or encoding > 1:
+            try:
+                data.decode(ENCODINGS[encoding & 3])
+            except UnicodeDecodeError as problem:
+                return problem.start, "is a text with bytes that no text has"
+        at = data.find(ZEROS)
+        if at >= 0:
+            return at, "is a text with a stretch of zeros"
     return None
 
 

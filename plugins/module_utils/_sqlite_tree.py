@@ -60,10 +60,13 @@ class Walker:
         self.free = int.from_bytes(header_page[36:40], "big")
         self.auto_vacuum = int.from_bytes(header_page[52:56], "big")
         self.walk = Walk()
+        # Pages with entries of the schema that are none, and how many entries are.
+        self.contradictions: list[int] = []
+        self.sound = 0
 
     def run(self) -> Walk:
         try:
-            self._tree(1, SCHEMA, True)
+            self._schema()
             for kind, name, table, root, _sql in list(self.walk.schema):
                 if root:
                     self._tree(root, name, kind == "table")
@@ -79,13 +82,19 @@ class Walker:
         if time.monotonic() > self.deadline:
             raise TimeoutError
         if not 1 <= number <= self.pages.count:
-            self.walk.say("tree", parent, owner, f"it leads to page {number}, and there are {self.pages.count}")
+            if 1 <= number <= self.pages.in_file:
+                self._say_once("page", 1, SCHEMA, f"the header counts {self.pages.count} pages, and more are used")
+            self.walk.say("page", parent, owner, f"it leads to page {number}, and there are {self.pages.count}")
         elif number in self.walk.owners:
             self.walk.say("tree", parent, owner, f"it leads to page {number}, which belongs to {self.walk.owners[number]}")
         else:
             self.walk.owners[number] = owner
             return True
         return False
+
+    def _say_once(self, kind: str, page: int, owner: str, what: str) -> None:
+        if not any((one.page, one.what) == (page, what) for one in self.walk.problems):
+            self.walk.say(kind, page, owner, what)
 
     def _tree(self, root: int, owner: str, table: bool) -> None:
         """Top down, left to right, with the bounds that a table's parent pages set for its row ids."""
@@ -105,11 +114,9 @@ class Walker:
                 first = page.kind
                 if owner != SCHEMA and table and not page.table:
                     table = False  # WITHOUT ROWID
-                if page.table != table:
-                    self.walk.say("page", number, owner, "it is a page of a table where one of an index belongs")
-                    continue
-            elif page.table != table:
-                self.walk.say("page", number, owner, "it is a page of another kind than its tree")
+            if page.table != table:
+                # One that is whole by itself, and only in the wrong place.
+                self.walk.say("page" if page.problems else "tree", number, owner, "it is a page of another kind than its tree")
                 continue
             if page.leaf:
                 leaf_depth = leaf_depth or depth
@@ -136,101 +143,116 @@ class Walker:
 
     def _cells(self, page: Page, owner: str, low: int | None, high: int | None) -> None:
         last = low
+        looked_at = self.records or owner == SCHEMA
         for cell in page.cells:
             if cell.key is not None:
                 if (last is not None and cell.key <= last) or (high is not None and cell.key > high):
                     self.walk.say("tree", page.number, owner, f"row {cell.key} is not where its order has it")
                 last = cell.key
-            if not cell.length:
+            if not cell.length or not (looked_at or cell.overflow):
                 continue
-            payload = self._payload(cell, page.number, owner)
-            if payload is None:
+            payload, chain = (cell.payload, []) if not cell.overflow else self._payload(cell, page.number, owner)
+            if not looked_at or payload is None:
                 continue
             if owner == SCHEMA:
                 self._object(payload, page.number)
-            if self.records or owner == SCHEMA:
-                wrong = _sqlite_record.problem_of(payload, self.encoding)
-                if wrong:
-                    where = f"row {cell.key}" if cell.key is not None else "an entry"
-                    self.walk.say("value", page.number, owner, f"{where}: {wrong}")
+            wrong = _sqlite_record.problem_of(payload, self.encoding)
+            if wrong:
+                where = f"row {cell.key}" if cell.key is not None else "an entry"
+                beyond = wrong[0] - len(cell.payload)
+                number = page.number if beyond < 0 or not chain else chain[beyond // (self.pages.usable - 4)]
+                self.walk.say("value", number, owner, f"{where}: {wrong[1]}")
 
-    def _payload(self, cell: Cell, number: int, owner: str) -> bytes | None:
-        """With what lies on overflow pages; None where that is broken."""
+    def _payload(self, cell: Cell, number: int, owner: str) -> tuple[bytes | None, list[int]]:
+        """With what lies on overflow pages, and their numbers; None where that is broken."""
         left = cell.length - len(cell.payload)
-        if not left:
-            return cell.payload
         parts, following, parent = [cell.payload], cell.overflow, number
         room = self.pages.usable - 4
+        chain: list[int] = []
         while left > 0:
             if following == 0:
                 self.walk.say("page", parent, owner, f"its chain of overflow pages ends {left} bytes too early")
-                return None
+                return None, chain
             if not self._take(following, owner, parent):
-                return None
+                return None, chain
             data = self.pages.read(following)
             if not data:
                 self.walk.say("page", following, owner, "it is not in the file")
-                return None
-            # Only what is looked at is kept.
-            if self.records or owner == SCHEMA:
-                parts.append(data[4 : 4 + min(room, left)])
+                return None, chain
+            parts.append(data[4 : 4 + min(room, left)])
+            chain.append(following)
             left -= room
             parent, following = following, int.from_bytes(data[:4], "big")
         if following:
             self.walk.say("page", parent, owner, f"its chain of overflow pages goes on to page {following} behind its end")
-        return b"".join(parts)
+        return b"".join(parts), chain
 
     def _object(self, payload: bytes, number: int) -> None:
         try:
             kind, name, table, root, sql = _sqlite_record.values(payload, self.encoding)
         except (ValueError, IndexError, KeyError):
-            self.walk.say("page", number, SCHEMA, "an entry of the schema cannot be read")
+            self.contradictions.append(number)
             return
         text = sql if isinstance(sql, str) else ""
         words = [one.upper() for one in text.split(None, 3)[:3]]
         real = isinstance(kind, str) and isinstance(name, str) and isinstance(table, str) and isinstance(root, int)
-        fits = kind in ("table", "index", "view", "trigger") and (
-            not text or (words[:1] == ["CREATE"] and kind.upper() in words)
+        fits = (
+            real
+            and kind in ("table", "index", "view", "trigger")
+            and (not text or (words[:1] == ["CREATE"] and kind.upper() in words))
         )
-        if (
-            not real
-            or not fits
-            or (text and name.lower() not in text.lower())
-            or (kind in ("table", "index")) != (root > 0 or "VIRTUAL" in words)
-        ):
-            self.walk.say("page", number, SCHEMA, "an entry of the schema contradicts itself")
-        if real:
+        named = real and (not text or name.lower() in text.lower())
+        if fits and named and (kind in ("table", "index") and "VIRTUAL" not in words) == (root > 0):
+            self.sound += 1
             self.walk.schema.append((kind, name, table, root, text))
+        else:
+            self.contradictions.append(number)
+            if real and root > 0:
+                self.walk.schema.append((kind, name, table, root, text))
+
+    def _schema(self) -> None:
+        """Where no entry is one, the header's encoding is wrong; where some are, another page has taken one's place."""
+        self._tree(1, SCHEMA, True)
+        if self.contradictions and not self.sound:
+            self.walk.say("page", 1, SCHEMA, "no entry of the schema can be read by the header's encoding")
+        for number in sorted(set(self.contradictions)):
+            self.walk.say("tree", number, SCHEMA, "what is there is no entry of the schema")
 
     def _free_pages(self) -> None:
         trunk, parent, seen = self.trunk, 1, 0
         while trunk:
             if not self._take(trunk, FREE, parent):
+                if parent == 1:
+                    self.walk.say("page", 1, FREE, f"the header's list of free pages begins at page {trunk}")
                 return
-            seen += 1
             data = self.pages.read(trunk)
             count = int.from_bytes(data[4:8], "big")
             if not data or count > self.pages.usable // 4 - 2:
                 self.walk.say("page", trunk, FREE, f"it is to list {count} free pages, more than it has room for")
                 return
+            seen += 1 + count
             for turn in range(count):
                 at = 8 + 4 * turn
-                seen += self._take(int.from_bytes(data[at : at + 4], "big"), FREE, trunk)
+                self._take(int.from_bytes(data[at : at + 4], "big"), FREE, trunk)
             parent, trunk = trunk, int.from_bytes(data[:4], "big")
         if seen != self.free:
-            self.walk.say("page", 1, FREE, f"the header counts {self.free} free pages, and the list has {seen}")
+            # Either is wrong: the count, or the last page that the list leads to.
+            for number in {1, parent}:
+                self.walk.say("page", number, FREE, f"the header counts {self.free} free pages, and the list has {seen}")
 
     def _unused(self) -> None:
         broken = bool(self.walk.problems)
         each = self.pages.usable // 5 + 1
         for number in range(1, self.pages.count + 1):
-            if number in self.walk.owners or number == self.pages.lock_page():
-                continue
             if self.auto_vacuum and number >= 2 and (number - 2) % each == 0:
-                self.walk.owners[number] = "pointer map"
-                continue
-            # Behind a page that is broken all below it are without an owner.
-            if not broken:
+                if number in self.walk.owners:
+                    self._say_once("page", 1, SCHEMA, "the header says that there are pointer maps, and there are none")
+                else:
+                    self.walk.owners[number] = "pointer map"
+            elif (
+                number not in self.walk.owners and number != self.pages.lock_page() and not broken and self.pages.there(number)
+            ):
+                # Behind a page that is broken all below it are without an owner.
                 self.walk.say("tree", number, "", "it belongs to no table, no index and no free page")
 
 
