@@ -104,8 +104,8 @@ def propose(
     firing = [one for one in fired or [] if one["state"] == "firing"]
     wallets = monero or {}
     severity, reason = _severity(compose, plan, firing, served, ratio, site, wallets)
-    playbook = _playbook(compose, plan, firing, ratio, site, wallets)
     signs = signs or Signs()
+    playbook = _playbook(compose, plan, firing, ratio, site, wallets, signs.kept_out)
     if signs.breach:
         return Proposal("P1", f"security breach: {signs.breach}", "security_breach", list(PAGED["security_breach"]))
     if signs.damage:
@@ -114,6 +114,8 @@ def propose(
         reason = f"{reason}: {signs.unserved}"
     elif severity != "P1" and signs.gravest:
         severity, reason = "P1", signs.gravest
+    if severity is None and signs.kept_out:
+        severity, reason = "P2", signs.kept_out
     if playbook is None and served is False:
         playbook = "outage"
     found = Proposal(severity, reason, playbook)
@@ -140,6 +142,16 @@ def _is_about_data(cause: Mapping[str, Any], site: Mapping[str, Any]) -> bool:
     return cause["cause"] in ABOUT_DATA or (
         bool(site.get("database_service")) and cause.get("service") == site["database_service"]
     )
+
+
+def _is_the_database(compose: Mapping[str, Any], about: set[str | None], site: Mapping[str, Any], kept_out: str) -> bool:
+    """Whether its own playbook is the answer: it alone is sick, or whoever is sick is so because he is kept out of it."""
+    if about and about == {site.get("database_service")}:
+        return True
+    states = {one["name"]: one["state"] for one in compose.get("services") or []}
+    behind = {site.get("server_service"), site.get("database_service"), site.get("proxy_service")}
+    # A server that does not run comes first, whatever its last words were.
+    return bool(kept_out) and about <= behind and states.get(site.get("server_service")) == "running"
 
 
 def _sick(plan: Mapping[str, Any] | None) -> set[str | None]:
@@ -192,6 +204,7 @@ def _playbook(
     ratio: float | None,
     site: Mapping[str, Any],
     monero: Mapping[str, Any],
+    kept_out: str = "",
 ) -> str | None:
     if compose is None:
         return "outage"
@@ -200,6 +213,8 @@ def _playbook(
     about = _sick(plan) or {one.get("service") for one in (plan or {}).get("causes") or []}
     if about and about <= money:
         return "monero_rpc"
+    if _is_the_database(compose, about, site, kept_out):
+        return "database"
     if (plan or {}).get("causes") or not (plan or {}).get("settled", True):
         return "outage"
     if trouble(monero):

@@ -15,6 +15,21 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._summa
 
 _BREACH = re.compile(r"(?i)breach|intrusion|unauthori[sz]ed|suspicious|secrets?.?(?:exposed|leak)|compromised")
 _DAMAGE = re.compile(r"(?i)database disk image is malformed|integrity check failed|file is not a database")
+# What the server says when its database is there and does not let it in.
+_KEPT_OUT = re.compile(r"(?i)database is locked|failed to get db connection")
+# States of a copy, which was made while the database is in use: a suspicion as well.
+SUSPECT = {
+    "missing": "is not there",
+    "empty": "is a file of 0 bytes",
+    "deleted_but_open": "was deleted, and a process still has it open: stop nothing",
+    "not_a_database": "is no SQLite database",
+    "stale_wal": "lies beside the write-ahead log of another one",
+    "wal_damage": "has a damaged write-ahead log",
+    "page_damage": "has damaged pages",
+    "btree_damage": "has tables or indexes that are not whole",
+    "foreign_key_damage": "refers to rows that are not there",
+    "invariant_damage": "holds values that cannot be true",
+}
 # An outside probe's last word older than this says nothing about now; and a short row of bad answers may be a busy machine.
 FRESH_SECONDS = 60.0
 BAD_SECONDS = 10.0
@@ -28,6 +43,8 @@ class Signs:
 
     breach: str = ""
     damage: str = ""
+    # The database is there, and its users are kept out of it.
+    kept_out: str = ""
     unserved: str = ""
     gravest: str = ""
 
@@ -36,7 +53,8 @@ def read(facts: Mapping[str, Any], firing: list[dict[str, Any]], now: float) -> 
     site, results = _mapping(facts.get("site")), _mapping(_mapping(facts.get("prometheus")).get("results"))
     return Signs(
         breach=_breach(_mapping(_mapping(facts.get("desk")).get("open_incident")), firing),
-        damage=_damage(_mapping(facts.get("compose")), site),
+        damage=_damage(_mapping(facts.get("compose")), site) or _of_a_copy(_mapping(facts.get("signing"))),
+        kept_out=_kept_out(_mapping(facts.get("compose")), _mapping(facts.get("signing"))),
         unserved="the outside probe fails, though the site answers on the host" if _probe_fails(results, now) else "",
         gravest=_gravest(results, firing, len(site.get("wallet_services") or ())),
     )
@@ -61,6 +79,21 @@ def _damage(compose: Mapping[str, Any], site: Mapping[str, Any]) -> str:
                 return f'{_text(one["name"])} says "{found.group()}"'
     for endpoint in compose.get("endpoints") or []:
         found = _DAMAGE.search(str(endpoint.get("body") or ""))
+        if found:
+            return f'the health endpoint says "{found.group()}"'
+    return ""
+
+
+def _of_a_copy(database: Mapping[str, Any]) -> str:
+    found = SUSPECT.get(str(database.get("state")))
+    return f"{_text(database.get('path') or 'the database')} {found}" if found else ""
+
+
+def _kept_out(compose: Mapping[str, Any], database: Mapping[str, Any]) -> str:
+    if database.get("state") == "locked":
+        return _text(database.get("lock_problem") or "the database is locked")
+    for endpoint in compose.get("endpoints") or []:
+        found = _KEPT_OUT.search(str(endpoint.get("body") or ""))
         if found:
             return f'the health endpoint says "{found.group()}"'
     return ""

@@ -60,7 +60,6 @@ def line(text: str, label: str) -> str:
         ("containers_exited", "P1"),
         ("stack_down", "P1"),
         ("docker_stopped", "P1"),
-        ("unhealthy", "P1"),
         ("hung", "P1"),
         ("paused", "P1"),
         ("crash_loop", "P1"),
@@ -73,6 +72,32 @@ def test_severity_follows_what_customers_see(recorded_look: Looks, fault: str, s
     found = triage(facts(recorded_look(fault)))
     assert (found["severity"], found["playbook"]) == (severity, "outage"), found["text"]
     assert "ansible-playbook playbooks/outage.yml --limit market-1" in line(found["text"], "next")
+
+
+def test_who_is_kept_out_of_the_database_is_its_own_playbooks(recorded_look: Looks) -> None:
+    found = triage(facts(recorded_look("unhealthy"), built=["outage", "database"]))
+    assert (found["severity"], found["playbook"]) == ("P1", "database")
+    assert "ansible-playbook playbooks/database.yml --limit market-1" in line(found["text"], "next")
+    look = recorded_look("unhealthy")
+    service(look, "server").update(state="exited", health="none", exit_code=1, finished_at=look["taken_at"])
+    assert triage(facts(look))["playbook"] == "outage"
+    locked = {"state": "locked", "path": "/data/marketplace.db", "lock_problem": "sqlite3 (pid 4121) keeps it locked"}
+    found = triage(facts(recorded_look("healthy"), signing=locked))
+    assert (found["severity"], found["playbook"]) == ("P2", "database")
+
+
+def test_a_database_service_that_alone_is_down_is_its_own_playbooks(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    service(look, "database").update(state="exited", exit_code=0, health="none", finished_at=look["taken_at"])
+    assert triage(facts(look))["playbook"] == "database"
+
+
+@pytest.mark.parametrize("state", ["missing", "empty", "deleted_but_open", "page_damage", "wal_damage", "invariant_damage"])
+def test_a_copy_that_is_damaged_stops_every_repair(recorded_look: Looks, state: str) -> None:
+    found = triage(facts(recorded_look("healthy"), signing={"state": state, "path": "/data/marketplace.db"}))
+    assert (found["severity"], found["playbook"]) == ("P1", "data_corruption")
+    for unsure in ("suspect", "unreadable", "encrypted", "encrypted_wrong_key", "ok"):
+        assert triage(facts(recorded_look("healthy"), signing={"state": unsure}))["playbook"] is None
 
 
 def test_nothing_wrong_proposes_nothing(recorded_look: Looks) -> None:
