@@ -37,6 +37,13 @@ options:
     description: What P(monero_marketplace.incident.backup_pins#filter) returned.
     type: dict
     default: {}
+  database:
+    description:
+      - The same of the database, with C(found) and C(made), and C(rpo_seconds), how old its newest archive may be. Empty where that is not
+        backed up.
+    type: dict
+    default: {}
+    version_added: 0.4.0
 """
 
 EXAMPLES = r"""
@@ -48,12 +55,13 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The findings, with C(did), C(plan), C(risk), C(escalate), C(next), C(settled) and C(verb); and C(proof), for the same role.
+    - The findings, with C(did), C(plan), C(risk), C(escalate), C(next), C(proof), C(settled) and C(verb).
   type: dict
 """
 
 from typing import Any
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_database_words
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_words import report
 
 
@@ -64,8 +72,13 @@ def backup_report(
     host: str,
     overdue_hours: int = 24,
     pins: dict[str, Any] | None = None,
+    database: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    return report(found, made, roles, host, overdue_hours, pins or {})
+    wallets = report(found, made, roles, host, overdue_hours, pins or {})
+    if not database:
+        return wallets
+    first = _backup_database_words.report(database["found"], database["made"], host, int(database["rpo_seconds"]))
+    return _backup_database_words.both(first, wallets)
 
 
 class FilterModule:

@@ -11,7 +11,6 @@ import time
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
-    _database_backup,
     _database_shelf,
     _wallet_shelf,
 )
@@ -35,7 +34,7 @@ def _database(told: dict[str, Any]) -> dict[str, Any]:
         verify=_database_shelf.FULL,
         site=told["site"],
         seconds=float(told["archive_timeout"]),
-        scratch_dir=_database_backup.scratch_of(str(told["path"]), str(told["scratch_dir"])),
+        scratch_dir=_database_shelf.scratch_of(str(told["path"]), str(told["scratch_dir"])),
         database_key=str(told["key"]),
         invariants=tuple(told["invariants"]),
     )

@@ -99,7 +99,7 @@ def report(
         did = [] if plan else [*map(_did, done)]
         return {
             "verb": True, "settled": not plan, "plan": plan, "did": did, "risk": overdue + notes + broken, "escalate": [], "next": [],
-            "proof": {},
+            "proof": [],
         }  # fmt: skip
     kept, held = _retention(done)
     more = [str(pins["problem"])] if pins.get("problem") else []
@@ -112,7 +112,7 @@ def report(
         "risk": [*(pins.get("differ") or []), *notes, *held, *more, *broken],
         "escalate": [{"sentence": clean_line(one["problem"], 400)} for one in failed],
         "next": [again] if failed else [],
-        "proof": {"sentences": _proof([one for one in done if one["state"] == "made"])},
+        "proof": _proof([one for one in done if one["state"] == "made"]),
     }
 
 

@@ -42,7 +42,6 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlit
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_archive import BadArchive
 
 ROLE = "database"
-SCRATCH = ".marketplace_backup"
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,7 @@ class Order:
 
     @property
     def scratch(self) -> str:
-        return scratch_of(self.path, self.scratch_dir)
-
-
-def scratch_of(path: str, wanted: str) -> str:
-    """What is in clear stays on the database's own disk, unless somebody wants it elsewhere."""
-    return wanted or os.path.join(os.path.dirname(path), SCRATCH)
+        return _database_shelf.scratch_of(self.path, self.scratch_dir)
 
 
 def backed_up(order: Order, dry: bool = False) -> dict[str, Any]:

@@ -31,6 +31,8 @@ LISTING, CHECKSUM, FULL = "listing", "checksum", "full"
 # That this host cannot open one is no judgement on it.
 _UNKNOWN = ("no_secret_key", "no_passphrase", "no_gpg", "too_slow", "no_space")
 ROLE = "database"
+SCRATCH = "/var/lib/marketplace_incident/scratch"
+BESIDE = ".marketplace_backup"
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,14 @@ class Look:
     site: str = ""
     everything: bool = False
     seconds: float = 1800.0
-    scratch_dir: str = "/var/lib/marketplace_incident/scratch"
+    scratch_dir: str = SCRATCH
     database_key: str = field(default="", repr=False)
     invariants: tuple[dict[str, str], ...] = ()
+
+
+def scratch_of(path: str, wanted: str) -> str:
+    """What is in clear stays on the database's own disk, unless somebody wants it elsewhere."""
+    return wanted or (os.path.join(os.path.dirname(path), BESIDE) if path else SCRATCH)
 
 
 def looked(folder: str, look: Look) -> dict[str, Any]:

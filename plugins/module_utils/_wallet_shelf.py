@@ -64,7 +64,7 @@ def _entry(archive: Archive, key: Key, verify: str, site: str, seconds: float) -
         "path": archive.path, "role": archive.role, "roles": [archive.role] if archive.role else [], "ours": archive.ours,
         "created": utc(archive.created), "age_seconds": int(time.time() - archive.created), "bytes": archive.bytes,
         "manifest": manifest, "sha256": _backup_shelf.sha256_beside(archive.path), "sha256_ok": None, "decrypts": None,
-        "content_ok": None, "good": None, "problem": "", "wallets": [],
+        "content_ok": None, "good": None, "problem": "", "wallets": [], "seconds": None,
     }  # fmt: skip
     try:
         if verify != LISTING:
@@ -75,7 +75,9 @@ def _entry(archive: Archive, key: Key, verify: str, site: str, seconds: float) -
                 problem=f"{archive.path} is not what it was when it was made: its sha256 differs from the one beside it.",
             )
         elif verify == FULL:
+            began = time.monotonic()
             one.update(_read(archive, key, manifest, site, seconds))
+            one["seconds"] = {"decrypt": round(time.monotonic() - began, 2)}
     except OSError as problem:
         one.update(good=False, problem=sentence_for(problem))
     return one

@@ -83,10 +83,17 @@ options:
         description: A C(SELECT) that returns no row where it holds.
         type: str
         required: true
-  scratch_dir:
-    description: Folder for an image of the database while it is checked, made with mode 0700 and gone afterwards. Its disk needs room for it.
+  path:
+    description: The database whose archives they are, for O(scratch_dir). It is not looked at.
     type: path
-    default: /var/lib/marketplace_incident/scratch
+    version_added: 0.4.0
+  scratch_dir:
+    description:
+      - Folder for an image of the database while it is checked, made with mode 0700 and gone afterwards. Its disk needs room for it.
+      - Empty means C(.marketplace_backup) beside O(path), so that what is in clear stays on that disk; without it
+        C(/var/lib/marketplace_incident/scratch).
+    type: str
+    default: ""
     version_added: 0.4.0
 seealso:
   - module: monero_marketplace.incident.backup_create
@@ -170,7 +177,7 @@ backups:
           V(page_damage), V(encrypted) where its key was not given, or V(dump). Null where it was not decrypted.
       type: str
     seconds:
-      description: Of the database, how long C(decrypt) and C(check) took. Null where it was not decrypted.
+      description: How long C(decrypt) took, and of the database C(check). Null where it was not decrypted.
       type: dict
     good:
       description: Whether it can be restored. Null where nobody knows, as with V(listing), or on a host without the key.
@@ -216,7 +223,7 @@ def looked(options: dict[str, Any]) -> dict[str, Any]:
         site=options["site"],
         everything=options["all"],
         seconds=options["archive_timeout"],
-        scratch_dir=options["scratch_dir"],
+        scratch_dir=_database_shelf.scratch_of(options["path"] or "", options["scratch_dir"]),
         database_key=options["key"],
         invariants=tuple(options["invariants"]),
     )
@@ -236,7 +243,8 @@ def main() -> None:
             "archive_timeout": {"type": "float", "default": 1800.0},
             "key": {"type": "str", "default": "", "no_log": True},
             "invariants": {"type": "list", "elements": "dict", "default": [], "options": INVARIANT},
-            "scratch_dir": {"type": "path", "default": "/var/lib/marketplace_incident/scratch"},
+            "path": {"type": "path"},
+            "scratch_dir": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -104,6 +104,7 @@ def test_the_repairs_that_exist_are_seen_as_acting():
         if any(not reads(task) and module(task) not in INCLUDING for task in steps(role / "tasks", name))
     }
     assert acting == {
+        "backup/database",
         "backup/main",
         "backup/timer",
         "backup/wallets",
