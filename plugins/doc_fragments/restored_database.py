@@ -46,7 +46,22 @@ options:
     default: ""
     version_added: 0.4.0
   kept_database:
-    description: The copy of the database that O(state=preserved) made. Required with O(state=restored).
+    description: The copy of the database that O(state=preserved) made. Required with O(state=restored) and O(state=compared).
+    type: path
+    default: ""
+    version_added: 0.4.0
+  priority_tables:
+    description: Tables that come first in the list of what is lost, and of which changes are returned, such as V(escrows).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.4.0
+  loss_file:
+    description:
+      - Where the list of what is lost goes, with a JSON object in each line, for its owner only. Each has C(table), C(key), C(change) (V(new),
+        V(changed), V(deleted) or V(unknown)), C(before) (the row in the damaged database) and C(after) (the row in the restored one). One with
+        a C(key) of null and C(between) names keys between which the damaged database cannot be read.
+      - Empty means beside O(kept_database).
     type: path
     default: ""
     version_added: 0.4.0

@@ -209,7 +209,7 @@ def _copy(one: Source, target: str) -> None:
     remove(draft)  # of a run that was killed; the lock says that it is not at work any more
     before = os.umask(0o077)
     try:
-        copied = run(["cp", "--reflink=auto", "--sparse=auto", "--", one.path, draft], COPY_SECONDS)
+        copied = run(["cp", "--reflink=auto", "--sparse=auto", "--preserve=timestamps", "--", one.path, draft], COPY_SECONDS)
     finally:
         os.umask(before)
     if not copied.ok:

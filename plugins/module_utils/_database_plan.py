@@ -41,6 +41,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
 SCRATCH = ".marketplace_restore"
+# Where two databases are compared; beside the other, which is wiped at times.
+COMPARED = ".marketplace_compare"
 PLAN = "plan.json"
 FORMAT = 1
 KEPT_SECONDS = 3600.0

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _database_compare,
     _database_files,
     _database_keep,
     _database_plan,
     _database_swap,
+    _sqlite_copy,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_plan import Question
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import private_directory, try_lock
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    epoch_of,
+    private_directory,
+    try_lock,
+    utc,
+)
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
 # What only looks, and so asks for no lease.
@@ -36,6 +44,8 @@ class Wanted:
     keep_dirs: tuple[str, ...] = ()
     plan: str = ""
     kept_database: str = ""
+    priority_tables: tuple[str, ...] = ()
+    loss_file: str = ""
     state_dir: str = "/var/lib/marketplace_incident"
     run_dir: str = "/run/marketplace_incident"
 
@@ -51,6 +61,8 @@ def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str,
     earlier = _database_swap.begun(wanted.state_dir, wanted.path)
     if wanted.state == "planned":
         return _planned(wanted, earlier, dry)
+    if wanted.state == "compared":
+        return _compared(wanted, earlier, dry)
     ended = None
     if earlier is not None:
         ended = {**_database_swap.expected(earlier), "changed": True}
@@ -97,6 +109,55 @@ def _last(wanted: Wanted) -> dict[str, Any] | None:
         "plan": plan["hash"], "name": plan["name"], "at": last["done"], "kept_database": last["kept_database"],
         "created": plan["created"], "manifest": plan["manifest"],
     }  # fmt: skip
+
+
+def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict[str, Any]:
+    """The kept copy against what took its place. Both are copied once more: whatever is opened is written to."""
+    if earlier is not None:
+        raise NotRestored("begun", f"A restore of {wanted.path} was begun and not ended: end it first (state=resumed).")
+    loss_file = wanted.loss_file or f"{wanted.kept_database}.loss.jsonl"
+    if not dry and not os.path.isdir(os.path.dirname(loss_file)):
+        private_directory(os.path.dirname(loss_file))
+    parent = os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
+    with _alone(wanted), ExitStack() as stack:
+        stack.callback(_leave, parent)
+        try:
+            folders = [stack.enter_context(_sqlite_copy.scratch(parent)) for _side in range(2)]
+            sides = [
+                _sqlite_copy.copy(path, folder, _database_files.COPY_SECONDS)
+                for path, folder in zip((wanted.kept_database, wanted.path), folders)
+            ]
+        except NoCopy as problem:
+            raise NotRestored("unreadable", f"There is nothing to compare: {problem}") from None
+        if not all(still for _copy, still in sides):
+            raise NotRestored("changed", f"{wanted.path} is written to: compare it before anybody works with it again.")
+        found = _database_compare.compare(
+            sides[0][0], sides[1][0], wanted.question.database_key, wanted.priority_tables, loss_file, folders[0], dry
+        )
+    found["loss"].update(_moments(wanted))
+    return found
+
+
+def _leave(folder: str) -> None:
+    if os.path.isdir(folder) and not os.listdir(folder):
+        os.rmdir(folder)
+
+
+def _moments(wanted: Wanted) -> dict[str, Any]:
+    """The last commit of each side, and how far they are apart. A copy has the time of what it was taken from."""
+    kept = max(
+        os.stat(wanted.kept_database + suffix).st_mtime
+        for suffix in ("", "-wal")
+        if suffix == "" or (os.path.exists(wanted.kept_database + suffix) and os.path.getsize(wanted.kept_database + suffix))
+    )
+    done = _database_swap.done(wanted.state_dir, wanted.path)
+    plan = done["plan"] if done is not None else {}
+    restored = (plan.get("image") or {}).get("last_commit") or plan.get("created")
+    try:
+        apart = max(0, int(kept - epoch_of(str(restored))))
+    except ValueError:
+        restored, apart = None, None
+    return {"last_commit_kept": utc(kept), "last_commit_restored": restored, "seconds_lost": apart}
 
 
 @contextmanager

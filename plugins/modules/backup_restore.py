@@ -63,9 +63,11 @@ options:
       - V(planned) chooses the newest good archive of O(directory), or looks at O(archive), and leaves its image ready for an hour. It changes
         nothing of the database and asks for no lease.
       - V(restored) lets the image of O(plan) take the database's place. The old files are kept in C(.marketplace_kept) beside it.
-      - The first two are for a wallet, V(preserved), V(planned) and V(restored) for a database.
+      - V(compared) lists what O(kept_database) has and the restored database has not, and the other way round, row by row. What cannot be read
+        is unknown.
+      - The first two are for a wallet, the last four for a database.
     type: str
-    choices: [cache_parked, keys_from_backup, planned, preserved, restored, resumed]
+    choices: [cache_parked, compared, keys_from_backup, planned, preserved, restored, resumed]
     required: true
   directory:
     description: The folder on the host in which the wallet's files lie, or with O(kind=database) the archives. Required with O(kind=wallet).
@@ -217,6 +219,13 @@ seconds:
   description: How long the swap took.
   returned: success, with O(state=restored)
   type: float
+loss:
+  description:
+    - What is lost, as C(tables) (of each C(new), C(changed), C(deleted), C(unknown), and C(more) where more is unknown than can be counted),
+      C(escrow_changes) (the first 200 rows of O(priority_tables), with no more of them than key and state), C(unknown_rows), C(complete),
+      C(last_commit_kept), C(last_commit_restored), C(seconds_lost) (null where unknown) and C(file) (null in check mode).
+  returned: success, with O(state=compared)
+  type: dict
 restored_at:
   description: When the restore came to its end. Null in check mode.
   returned: success, with O(state=restored)
@@ -238,12 +247,13 @@ kind:
 """
 
 from functools import partial
-from typing import Any, Iterator
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _database_restore,
+    _restore_options,
     _wallet_files,
     _wallet_proof,
     _wallet_restore,
@@ -285,12 +295,6 @@ def wanted_of(options: dict[str, Any]) -> _wallet_restore.Wanted:
     )
 
 
-STATES = {
-    "wallet": ("cache_parked", "keys_from_backup", "resumed"),
-    "database": ("preserved", "planned", "restored", "resumed"),
-}
-
-
 def database_of(options: dict[str, Any]) -> _database_restore.Wanted:
     question = Question(
         path=options["path"],
@@ -308,25 +312,11 @@ def database_of(options: dict[str, Any]) -> _database_restore.Wanted:
         keep_dirs=tuple(options["keep_dirs"]),
         plan=options["plan"],
         kept_database=options["kept_database"],
+        priority_tables=tuple(options["priority_tables"]),
+        loss_file=options["loss_file"],
         state_dir=options["state_dir"],
         run_dir=options["lease_dir"],
     )
-
-
-def what_is_missing(options: dict[str, Any]) -> Iterator[str]:
-    kind, state = options["kind"], options["state"]
-    if state not in STATES[kind]:
-        yield f"state={state} is none of a {kind}'s: choose one of {', '.join(STATES[kind])}, or another kind."
-    for name in ("path",) if kind == "database" else ("role", "directory", "wallet", "image"):
-        if not options[name]:
-            yield f"A {kind}'s restore needs to be told its {name} ({name})."
-    if state == "keys_from_backup" and not options["archive"]:
-        yield "Keys come from an archive: name it (archive)."
-    if state == "planned" and not options["archive"] and not options["directory"]:
-        yield "A plan chooses among archives: name their folder (directory), or one of them (archive)."
-    for name in ("plan", "kept_database") if state == "restored" else ():
-        if not options[name]:
-            yield f"A database is restored by a plan, with a kept copy of what was there: give {name}."
 
 
 def carried_out(module: AnsibleModule) -> dict[str, Any]:
@@ -346,8 +336,12 @@ def carried_out(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "kind": {"type": "str", "choices": sorted(STATES), "default": "wallet"},
-            "state": {"type": "str", "choices": sorted({one for of in STATES.values() for one in of}), "required": True},
+            "kind": {"type": "str", "choices": sorted(_restore_options.STATES), "default": "wallet"},
+            "state": {
+                "type": "str",
+                "choices": sorted({one for of in _restore_options.STATES.values() for one in of}),
+                "required": True,
+            },
             "path": {"type": "path", "default": ""},
             "role": {"type": "str", "default": ""},
             "directory": {"type": "path", "default": ""},
@@ -370,6 +364,8 @@ def main() -> None:
             "keep_dirs": {"type": "list", "elements": "path", "default": []},
             "plan": {"type": "str", "default": ""},
             "kept_database": {"type": "path", "default": ""},
+            "priority_tables": {"type": "list", "elements": "str", "default": []},
+            "loss_file": {"type": "path", "default": ""},
             "max_bytes": {"type": "int", "default": 0},
             "database_timeout": {"type": "float", "default": 3600.0},
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},
@@ -379,7 +375,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
-    for problem in what_is_missing(options):
+    for problem in _restore_options.missing(options):
         module.fail_json(msg=problem, kind="missing")
     try:
         result = carried_out(module)

@@ -1,0 +1,279 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection.
+
+"""The rows of a database in the order of their keys, also where pages of it cannot be read: what can be is, what cannot is named.
+
+An index may miss what its table has, so rows are read from the table itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Iterator, Union
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_check, _sqlite_cipher
+
+FIRST, LAST = -(2**63), 2**63 - 1
+# So many row numbers of a gap are asked one by one; of a longer one every second, third, and so on.
+PROBES = 200_000
+# Rows before the end of a gap that are held in memory, where only their keys are known.
+BACKWARDS = 20_000
+
+# The row's number, or its key, and its columns.
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """key are the columns that tell its rows apart; without any it is the row's own number, by the name it goes by."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    numbered: bool
+    number: str = "rowid"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What cannot be read lies behind one key and before another. None: up to the end. size is the most rows it can be, where that is known."""
+
+    after: Any
+    before: Any
+    size: int | None
+
+
+Item = Union[Row, Gap]
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def order(key: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
+    """Keys as SQLite compares them: nothing, numbers, texts by their bytes, bytes."""
+    return tuple(
+        (0, 0)
+        if value is None
+        else (1, value)
+        if isinstance(value, (int, float))
+        else (2, value.encode("utf-8", "surrogateescape"))
+        if isinstance(value, str)
+        else (3, value)
+        for value in key
+    )
+
+
+def engine_for(key: str | None) -> Any:
+    """What opens a database; without SQLCipher an encrypted one is none that can be read."""
+    return (_sqlite_cipher.module() if key else None) or sqlite3
+
+
+class Side:
+    """One database, a copy that is ours. Its engine's errors are met row by row."""
+
+    def __init__(self, path: str, key: str | None) -> None:
+        self.engine = engine_for(key)
+        self._database = _sqlite_check.connect(path, key, self.engine)
+        self._database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        for setting in ("trusted_schema=OFF", "query_only=ON", "cell_size_check=ON"):
+            self._database.execute(f"PRAGMA {setting}")
+
+    def close(self) -> None:
+        self._database.close()
+
+    def ask(self, sql: str, given: tuple[Any, ...] = ()) -> Any:
+        return self._database.execute(sql, given)
+
+    def tables(self) -> dict[str, Table]:
+        """Those that hold rows of their own; an error of the engine's where nobody can tell."""
+        listed = self.ask("SELECT name, sql FROM sqlite_master WHERE type='table'").fetchall()
+        virtual = [name for name, sql in listed if str(sql).lstrip().upper().startswith("CREATE VIRTUAL")]
+        names = [
+            name
+            for name, _sql in listed
+            if not name.startswith("sqlite_")
+            and name not in virtual
+            and not name.startswith(tuple(f"{one}_" for one in virtual))
+        ]
+        return {name: self._table(name) for name in sorted(names)}
+
+    def _table(self, name: str) -> Table:
+        rows = self.ask(f"PRAGMA table_info({quoted(name)})").fetchall()
+        key = tuple(row[1] for row in sorted((row for row in rows if row[5]), key=lambda row: row[5]))
+        indexed = any(row[3] == "pk" for row in self.ask(f"PRAGMA index_list({quoted(name)})"))
+        numbered = self._has_numbers(name)
+        # A key without an index of its own is the row's number by another name.
+        columns = tuple(row[1] for row in rows)
+        if indexed or not numbered:
+            return Table(name, columns, key, numbered)
+        return Table(name, columns, (), True, key[0] if key else "rowid")
+
+    def _has_numbers(self, name: str) -> bool:
+        try:
+            self.ask(f"SELECT rowid FROM {quoted(name)} LIMIT 0")  # noqa: S608  quoted
+        except self.engine.OperationalError:
+            return False
+        return True
+
+
+class ByNumber:
+    """A table whose rows have numbers: where it breaks off, the next number that can be read is looked for."""
+
+    def __init__(self, side: Side, table: Table, columns: tuple[str, ...], bounds: tuple[int, int]) -> None:
+        """bounds are numbers that may be there, as another database knows them."""
+        listed = ", ".join(["rowid", *map(quoted, columns)])
+        self._side, self._lowest, self._highest = side, min(bounds[0], 1), bounds[1]
+        self._sql = f"SELECT {listed} FROM {quoted(table.name)} WHERE rowid >= ? ORDER BY rowid"  # noqa: S608  quoted
+        self._end = f"SELECT max(rowid) FROM {quoted(table.name)}"  # noqa: S608
+        self._broken = False
+
+    def items(self) -> Iterator[Item]:
+        start = FIRST
+        while True:
+            at = None
+            for row in self._stream(start):
+                at = row[0]
+                yield row
+            if not self._broken:
+                return
+            low = at + 1 if at is not None else max(start, self._lowest)
+            on, high = self._next(low)
+            if on != low:
+                yield Gap(low - 1, on, max(0, high - low))
+            # Python reads a row ahead, and so loses the last one that can be read.
+            found = None if on is None else self._one(on)
+            if not found:
+                return
+            yield found
+            start = found[0] + 1
+
+    def _stream(self, start: int) -> Iterator[Row]:
+        """Until the end, or until nothing more can be read or believed."""
+        self._broken, at = True, start - 1
+        try:
+            for row in self._side.ask(self._sql, (start,)):
+                if row[0] <= at:
+                    return
+                at = row[0]
+                yield row
+            self._broken = False
+        except self._side.engine.DatabaseError:
+            return
+
+    def _next(self, low: int) -> tuple[int | None, int]:
+        """The first number from which on something can be read, and the first that cannot be missing. No number: nothing more can."""
+        try:
+            high = self._side.ask(self._end).fetchone()[0]
+        except self._side.engine.DatabaseError:
+            high = self._highest
+        high = self._highest if high is None else max(high, low)
+        step = max(1, (high - low) // PROBES)
+        before, at = low - 1, low
+        while at <= high + step:
+            if self._one(at) is not None:
+                while at - before > 1:
+                    middle = (before + at) // 2
+                    if self._one(middle) is not None:
+                        at = middle
+                    else:
+                        before = middle
+                return at, at
+            before, at = at, at + step
+        return None, high + 1
+
+    def _one(self, number: int) -> Row | None:
+        """The row of that number or the next; empty behind the last one, None where it cannot be read."""
+        try:
+            found = self._side.ask(f"{self._sql} LIMIT 1", (number,)).fetchone()
+        except self._side.engine.DatabaseError:
+            return None
+        return found if found is not None else ()
+
+
+class ByKey:
+    """A table without numbers: where it breaks off, keys that another database knows lead on."""
+
+    def __init__(self, side: Side, table: Table, columns: tuple[str, ...], other: Side) -> None:
+        keys = [quoted(one) for one in table.key]
+        self._side, self._other, self._size = side, other, len(keys)
+        listed, place = ", ".join([*keys, *map(quoted, columns)]), ", ".join(f"{one} COLLATE BINARY" for one in keys)
+        down = ", ".join(f"{one} COLLATE BINARY DESC" for one in keys)
+        here, marks = f"({', '.join(f'{one} COLLATE BINARY' for one in keys)})", f"({', '.join('?' for _one in keys)})"
+        table_name = quoted(table.name)
+        self._all = f"SELECT {listed} FROM {table_name} ORDER BY {place}"  # noqa: S608  quoted
+        self._from = f"SELECT {listed} FROM {table_name} WHERE {here} >= {marks} ORDER BY {place}"  # noqa: S608
+        self._after = f"SELECT {listed} FROM {table_name} WHERE {here} > {marks} ORDER BY {place}"  # noqa: S608
+        self._back = f"SELECT {listed} FROM {table_name} WHERE {here} < {marks} ORDER BY {down}"  # noqa: S608
+        self._back_all = f"SELECT {listed} FROM {table_name} ORDER BY {down}"  # noqa: S608
+        self._known = f"SELECT {', '.join(keys)} FROM {table_name} WHERE {here} > {marks} ORDER BY {place}"  # noqa: S608
+        self._known_all = f"SELECT {', '.join(keys)} FROM {table_name} ORDER BY {place}"  # noqa: S608
+        self._broken = False
+
+    def items(self) -> Iterator[Item]:
+        """Each row is its key, then its columns."""
+        sql, at = self._all, None
+        while True:
+            for row in self._stream(sql, at or ()):
+                at = row[: self._size]
+                yield row
+            # Python reads a row ahead, and so loses the last one that can be read.
+            while self._broken and (found := self._one(self._all if at is None else self._after, at or ())) is not None:
+                if not found:
+                    return
+                at = found[: self._size]
+                yield found
+            if not self._broken:
+                return
+            on = self._next(at)
+            # Rows of this side alone may lie between the damage and the first key that is known.
+            behind = list(self._backwards(on, at))
+            yield Gap(at, behind[-1][: self._size] if behind else on, None)
+            yield from reversed(behind)
+            found = None if on is None else self._one(self._from, on)
+            if not found:
+                return
+            yield found
+            sql, at = self._after, found[: self._size]
+
+    def _one(self, sql: str, given: tuple[Any, ...]) -> Row | None:
+        """The first row; empty where there is none, None where it cannot be read."""
+        try:
+            found = self._side.ask(f"{sql} LIMIT 1", given).fetchone()
+        except self._side.engine.DatabaseError:
+            return None
+        return found if found is not None else ()
+
+    def _stream(self, sql: str, given: tuple[Any, ...]) -> Iterator[Row]:
+        self._broken, at = True, None
+        try:
+            for row in self._side.ask(sql, given):
+                key = order(row[: self._size])
+                if at is not None and key <= at:
+                    return
+                at = key
+                yield row
+            self._broken = False
+        except self._side.engine.DatabaseError:
+            return
+
+    def _next(self, at: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        known = self._other.ask(self._known_all) if at is None else self._other.ask(self._known, at)
+        for key in known:
+            if self._one(self._from, key) is not None:
+                return tuple(key)
+        return None
+
+    def _backwards(self, on: tuple[Any, ...] | None, at: tuple[Any, ...] | None) -> Iterator[Row]:
+        last = None if at is None else order(at)
+        count, sql, given = 0, self._back_all if on is None else self._back, on or ()
+        while count < BACKWARDS:
+            # One by one: a cursor would lose the last that can be read.
+            row = self._one(sql, given)
+            if not row or (last is not None and order(row[: self._size]) <= last):
+                return
+            yield row
+            count, sql, given = count + 1, self._back, row[: self._size]

@@ -1,0 +1,221 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore has lost is listed exactly, in both directions; what cannot be read is unknown, and never nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.plugins.database_restores import backup, do, everything, make, restored, wanted, with_wal
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_compare
+
+CHANGES = """
+INSERT INTO users VALUES(1000, 'new');
+INSERT INTO escrows VALUES('E-99999', 'funded', 5, 1000);
+UPDATE escrows SET state='released' WHERE id='E-00007';
+DELETE FROM escrows WHERE id IN ('E-00003', 'E-00004');
+UPDATE users SET name='Renamed' WHERE id=50;
+DELETE FROM users WHERE id=99;
+INSERT INTO notes VALUES('a note without a key');
+DELETE FROM notes WHERE rowid=5;
+UPDATE txids SET paid=1 WHERE txid='t0010';
+DELETE FROM txids WHERE txid='t0011';
+INSERT INTO txids VALUES('t9999', x'00ff', 1.5);
+"""
+EXPECTED = {
+    ("escrows", "E-99999", "new"), ("escrows", "E-00007", "changed"), ("escrows", "E-00003", "deleted"), ("escrows", "E-00004", "deleted"),
+    ("users", 1000, "new"), ("users", 50, "changed"), ("users", 99, "deleted"),
+    ("notes", 101, "new"), ("notes", 5, "deleted"),
+    ("txids", "t9999", "new"), ("txids", "t0010", "changed"), ("txids", "t0011", "deleted"),
+}  # fmt: skip
+
+
+def txids(path: Path, rows: int = 100) -> None:
+    """A table with row numbers and with a key of its own."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE txids(txid TEXT PRIMARY KEY, raw BLOB, paid REAL)")
+        numbers = list(range(rows))
+        random.Random(7).shuffle(numbers)
+        database.executemany(
+            "INSERT INTO txids VALUES(?, ?, 0)", [(f"t{number:04d}", bytes([number % 256])) for number in numbers]
+        )
+
+
+def lines(path: str | Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def listed(path: str | Path) -> set[tuple[str, Any, str]]:
+    return {(one["table"], next(iter(one["key"].values())), one["change"]) for one in lines(path) if one["key"]}
+
+
+def shop(folder: Path, changes: str = CHANGES, rows: int = 100) -> Path:
+    database = make(folder / "data/marketplace.db", rows)
+    txids(database)
+    backup(folder / "backups", database, 1)
+    with_wal(database, changes)
+    return database
+
+
+def compared(folder: Path, **options: Any) -> dict[str, Any]:
+    kept = restored(folder)["kept_database"]
+    one = wanted(
+        folder,
+        "compared",
+        kept_database=kept,
+        loss_file=str(folder / "loss/loss.jsonl"),
+        priority_tables=("escrows",),
+        **options,
+    )
+    dry = do(one, dry=True)
+    found = do(one)
+    assert {**dry["loss"], "file": None} == {**found["loss"], "file": None}
+    assert not do(one)["changed"], "the same list again"
+    return found
+
+
+def test_the_loss_is_listed_exactly(tmp_path: Path) -> None:
+    shop(tmp_path)
+    before = everything(tmp_path / "data")
+    found = compared(tmp_path)
+    loss = found["loss"]
+    assert found["changed"] and listed(loss["file"]) == EXPECTED and len(lines(loss["file"])) == len(EXPECTED)
+    assert loss["complete"] and loss["unknown_rows"] == 0
+    assert {name: [one[change] for change in ("new", "changed", "deleted", "unknown")] for name, one in loss["tables"].items()} == {
+        "escrows": [1, 1, 2, 0], "users": [1, 1, 1, 0], "notes": [1, 0, 1, 0], "txids": [1, 1, 1, 0],
+    }  # fmt: skip
+    assert lines(loss["file"])[0]["table"] == "escrows", "what matters first"
+    assert {"table": "escrows", "key": {"id": "E-00007"}, "change": "changed", "before": "released", "after": "funded"} in loss[
+        "escrow_changes"
+    ]
+    changed = next(one for one in lines(loss["file"]) if one["change"] == "new" and one["table"] == "txids")
+    assert changed["before"] == {"txid": "t9999", "raw": {"hex": "00ff"}, "paid": 1.5} and changed["after"] is None
+    assert stat.S_IMODE(os.stat(loss["file"]).st_mode) == 0o600
+    assert loss["last_commit_restored"] == "2026-11-23T00:59:00Z" and loss["seconds_lost"] > 0
+    assert set(before.values()) <= set(everything(tmp_path / "data").values())
+    assert not (tmp_path / "data/.marketplace_compare").exists()
+
+
+def leaves(path: Path, table: str) -> list[int]:
+    """The leaf pages of a table, by SQLite's own account."""
+    with closing(sqlite3.connect(path)) as database:
+        try:
+            found = database.execute(
+                "SELECT pageno FROM dbstat WHERE name=? AND pagetype='leaf' ORDER BY path", (table,)
+            ).fetchall()
+        except sqlite3.OperationalError:
+            pytest.skip("this SQLite has no dbstat")
+    return [row[0] for row in found]
+
+
+def spoil(path: Path, pages: list[int]) -> None:
+    with open(path, "r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * 4096)
+            content = bytes(255 - one for one in file.read(4096))
+            file.seek((page - 1) * 4096)
+            file.write(content)
+
+
+def rows_on(path: Path, table: str, key: str, pages: list[int]) -> set[Any]:
+    """Which keys those pages hold, by the bytes in them."""
+    with closing(sqlite3.connect(path)) as database:
+        keys = [row[0] for row in database.execute(f"SELECT {key} FROM {table} NOT INDEXED ORDER BY {key}")]  # noqa: S608
+    raw = path.read_bytes()
+    return {one for one in keys if any(f"mark {one:06d}!".encode() in raw[(page - 1) * 4096 : page * 4096] for page in pages)}
+
+
+@pytest.mark.parametrize("where", ["first", "middle", "last", "two"])
+@pytest.mark.parametrize("table", ["numbered", "keyed", "both"])
+def test_unreadable_rows_are_unknown_and_all_others_are_compared(tmp_path: Path, table: str, where: str) -> None:
+    """Leaf pages of a table cannot be read: exactly their rows are unknown, and what was lost beside them is listed."""
+    database = tmp_path / "data/marketplace.db"
+    make(database, 10)
+    kinds = {"numbered": "id INTEGER PRIMARY KEY, text TEXT", "keyed": "id INTEGER, text TEXT, PRIMARY KEY(id)) WITHOUT ROWID",
+             "both": "text TEXT, id INT, PRIMARY KEY(id)"}  # fmt: skip
+    with closing(sqlite3.connect(database)) as made, made:
+        made.execute(f"CREATE TABLE marked({kinds[table]}{'' if table == 'keyed' else ')'}")
+        made.executemany(
+            "INSERT INTO marked(id, text) VALUES(?, ?)", [(n, f"mark {n:06d}!" + "x" * 80) for n in range(1, 2001)]
+        )
+    pages = leaves(database, "marked")
+    backup(tmp_path / "backups", database, 1)
+    chosen = {"first": pages[:1], "middle": pages[20:22], "last": pages[-1:], "two": [pages[5], pages[7]]}[where]
+    gone = rows_on(database, "marked", "id", chosen)
+    assert len(gone) > 5
+    readable = sorted(set(range(1, 2001)) - gone)
+    deleted, changed = readable[100], readable[200]
+    with closing(sqlite3.connect(database)) as made, made:
+        made.execute("DELETE FROM marked WHERE id=?", (deleted,))
+        made.execute("UPDATE marked SET text='y' || substr(text, 2) WHERE id=?", (changed,))
+        if where != "last":
+            made.execute("INSERT INTO marked(id, text) VALUES(5000, 'late')")
+    spoil(database, chosen)
+    loss = compared(tmp_path)["loss"]
+    found = {one for one in listed(loss["file"]) if one[0] == "marked"}
+    expected = {("marked", key, "unknown") for key in gone} | {("marked", deleted, "deleted"), ("marked", changed, "changed")}
+    if where != "last":
+        expected.add(("marked", 5000, "new"))
+    if table == "keyed":
+        # The page above the leaves holds rows, too: those are read.
+        assert expected - found <= {("marked", key, "unknown") for key in gone}
+        assert {one for one in found if one[2] != "unknown"} == {one for one in expected if one[2] != "unknown"}
+    else:
+        assert found == expected
+        assert loss["unknown_rows"] == len(gone)
+    assert not loss["complete"] and loss["tables"]["marked"]["more"] is (where == "last" or table == "keyed")
+
+
+def test_where_nothing_can_be_read_everything_is_unknown(tmp_path: Path) -> None:
+    database = shop(tmp_path, "DELETE FROM notes;")
+    os.unlink(f"{database}-wal")
+    with open(database, "r+b") as file:
+        file.seek(100)
+        file.write(b"\xa5" * 3996)
+    loss = compared(tmp_path)["loss"]
+    assert not loss["complete"] and all(one["more"] for one in loss["tables"].values()) and len(loss["tables"]) == 4
+
+
+def test_tables_and_columns_that_one_side_has_not(tmp_path: Path) -> None:
+    changes = "CREATE TABLE later(id INTEGER PRIMARY KEY, x); INSERT INTO later VALUES(1, 2); ALTER TABLE users ADD COLUMN mail TEXT; DROP TABLE notes;"
+    shop(tmp_path, changes)
+    tables = compared(tmp_path)["loss"]["tables"]
+    assert tables["later"]["new"] == 1 and tables["notes"]["deleted"] == 100
+    assert (tables["users"]["new"], tables["users"]["changed"], tables["users"]["deleted"]) == (0, 0, 0)
+
+
+def test_rows_that_got_other_numbers_are_the_same_rows(tmp_path: Path) -> None:
+    """As a restore from SQL as text gives them."""
+    paths = [tmp_path / "a.db", tmp_path / "b.db"]
+    for path, seed in zip(paths, (1, 2), strict=True):
+        with closing(sqlite3.connect(path)) as made, made:
+            made.execute("CREATE TABLE txids(txid TEXT PRIMARY KEY, paid INT)")
+            numbers = list(range(500))
+            random.Random(seed).shuffle(numbers)
+            made.executemany("INSERT INTO txids VALUES(?, 0)", [(f"t{number}",) for number in numbers])
+    with closing(sqlite3.connect(paths[0])) as made, made:
+        made.execute("UPDATE txids SET paid=1 WHERE txid='t7'")
+    (tmp_path / "work").mkdir()
+    found = _database_compare.compare(
+        str(paths[0]), str(paths[1]), "", (), str(tmp_path / "loss.jsonl"), str(tmp_path / "work"), False
+    )
+    assert listed(tmp_path / "loss.jsonl") == {("txids", "t7", "changed")}
+    assert found["loss"]["complete"]
+
+
+def test_it_is_not_compared_before_it_is_restored(tmp_path: Path) -> None:
+    shop(tmp_path)
+    kept = do(wanted(tmp_path, "preserved"))["kept_database"]
+    shutil.rmtree(tmp_path / "backups")
+    loss = do(wanted(tmp_path, "compared", kept_database=kept))["loss"]
+    assert loss["tables"]["users"]["new"] == 0 and loss["last_commit_restored"] is None and loss["file"] == f"{kept}.loss.jsonl"
