@@ -136,9 +136,10 @@ def _prove(findings: dict[str, Any], found: dict[str, Any], role: str, rpo_secon
     mine = [one for one in found.get("backups") or [] if role in (one.get("roles") or [one["role"]])]
     one = next((each for each in mine if each["path"] == path), None)
     problems = [clean_line(each["problem"], 300) for each in mine if each["problem"]][:TOLD]
+    whose = "the database" if role == "database" else role
     if one is None:
         findings["escalate"].append(
-            {"sentence": f"No archive of {role} can be restored: {problems[0] if problems else 'there is none'}"}
+            {"sentence": f"No archive of {whose} can be restored: {problems[0] if problems else 'there is none'}"}
         )
         return
     seconds = sum((one.get("seconds") or {}).values())
@@ -147,9 +148,9 @@ def _prove(findings: dict[str, Any], found: dict[str, Any], role: str, rpo_secon
     findings["risk"] += problems
     if rpo_seconds and one["age_seconds"] > rpo_seconds:
         findings["risk"].append(
-            f"{role}'s newest good archive is {duration(one['age_seconds'])} old: RPO of {duration(rpo_seconds)} BREACHED"
+            f"{whose}'s newest good archive is {duration(one['age_seconds'])} old: RPO of {duration(rpo_seconds)} BREACHED"
         )
     if rto_seconds and seconds > rto_seconds:
         findings["risk"].append(
-            f"decrypting and checking {role}'s archive alone takes {duration(seconds)}: RTO of {duration(rto_seconds)} BREACHED"
+            f"decrypting and checking {whose}'s archive alone takes {duration(seconds)}: RTO of {duration(rto_seconds)} BREACHED"
         )
