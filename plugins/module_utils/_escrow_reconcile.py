@@ -187,6 +187,8 @@ class _Look:
         """What left the wallet and belongs to no row, given to the rows that are still open."""
         left = {one["txid"]: one for each in there.values() for one in _out(each["transfers"]) if one["txid"]}
         loose = [left[txid] for txid in sorted(left) if txid not in self.claimed]
+        # A wallet that also serves the site itself, for tests of escrow, pays what no row names.
+        own = any(row.state == "not_escrow" for row in rows)
         alone = len(rows) == 1
         # One wallet for one escrow: whatever left it was its payout, whenever.
         strays = loose if alone else [one for one in loose if self._after_backup(name, one)]
@@ -199,7 +201,7 @@ class _Look:
                 found.append(
                     _mismatch("paid_but_open", row, f"{row.state}, and the chain has its payout {stray['txid'][:16]}…")
                 )
-            elif self._after_backup(name, stray):
+            elif not own and self._after_backup(name, stray):
                 said = f"wallet {name} paid {stray['txid'][:16]}… ({_amount(stray)}), which no escrow's row names"
                 found.append(_mismatch("outgoing_without_row", None, said, name))
         for row in waiting:

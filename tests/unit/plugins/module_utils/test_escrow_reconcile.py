@@ -99,6 +99,12 @@ def test_a_wallet_that_is_no_escrows_is_left_alone() -> None:
     assert kinds([row("not_escrow")], at(knows(out()))) == []
 
 
+def test_a_wallet_that_serves_the_site_itself_too_may_pay_what_no_row_names() -> None:
+    rows = [row("not_escrow", "test"), row("funded", amount=70), row("funded", "E-2", amount=50)]
+    assert kinds(rows, at(knows(out(amount=5)))) == []
+    assert kinds(rows, at(knows(out(amount=69)))) == [("paid_but_open", "E-1")]
+
+
 def test_keys_of_an_escrow_that_is_not_set_up_may_be_thrown_away() -> None:
     assert kinds([row("not_set_up")], at(knows())) == [("not_set_up_with_wallet", "E-1")]
     assert kinds([row("not_set_up", wallet="")], {"buyer": {}}) == []
