@@ -13,8 +13,9 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from typing import Any, Iterator, Union
+from urllib.parse import quote
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_check, _sqlite_cipher
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_cipher
 
 FIRST, LAST = -(2**63), 2**63 - 1
 # So many row numbers of a gap are asked one by one; of a longer one every second, third, and so on.
@@ -77,7 +78,9 @@ class Side:
 
     def __init__(self, path: str, key: str | None) -> None:
         self.engine = engine_for(key)
-        self._database = _sqlite_check.connect(path, key, self.engine)
+        self._database = self.engine.connect(f"file:{quote(path)}?mode=rw", uri=True, timeout=1.0, isolation_level=None)
+        if key is not None:
+            _sqlite_cipher.unlock(self._database, key)
         self._database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         for setting in ("trusted_schema=OFF", "query_only=ON", "cell_size_check=ON"):
             self._database.execute(f"PRAGMA {setting}")
