@@ -1,0 +1,156 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the last lines of data_corruption.yml say at each point at which it may stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unit.plugins.module_utils.test_database_restore_plan import NAME, PLANNED
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_plan import plan, reopening
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_report import report
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import judge
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import summary
+
+RESULT: dict[str, Any] = {
+    "did": [], "kept": [], "problems": [], "loss": {}, "keys": {}, "seconds": None, "stored": [], "opened": False, "services": [],
+}  # fmt: skip
+SOUND = {"state": "sound", "stays": False, "sentences": [], "kept": [], "kept_database": "", "why": ""}
+DAMAGED = {
+    **SOUND, "state": "damaged", "stays": True, "sentences": ["47 malformed pages in orders (3,102-3,148)"],
+    "kept": [{"path": "/data/marketplace.db.CORRUPTED-1", "sha256": "ab"}, {"path": "/data/marketplace.db.CORRUPTED-1-wal", "sha256": "cd"}],
+}  # fmt: skip
+LAST = {"plan": "9f3c21aa", "name": NAME, "at": "2026-11-28T02:31:45Z", "kept_database": "/data/marketplace.db.CORRUPTED-1"}
+LOSS = {
+    "tables": {
+        "escrows": {"new": 3, "changed": 2, "deleted": 0, "unknown": 0},
+        "orders": {"new": 412, "changed": 9, "deleted": 0, "unknown": 61},
+        "users": {"new": 0, "changed": 0, "deleted": 0, "unknown": 0},
+    },
+    "unknown_rows": 61, "seconds_lost": 5460, "complete": False, "file": "/var/lib/marketplace_incident/losses/x.jsonl",
+}  # fmt: skip
+TWO = {"count": 2, "rows": 40, "notes": [], "mismatches": [{"sentence": "E-5519 is paid"}, {"sentence": "W-881 has no row"}]}
+NONE = {"count": 0, "rows": 40, "notes": [], "mismatches": []}
+
+
+def told(**changed: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "host": "market-1", "check": False, "stage": "nothing", "closed": False, "found": {"sqlite": {"state": "ok", "sentences": ["it is sound"]}},
+        "diagnosis": {"causes": []}, "verdict": {}, "plan": {}, "last": {}, "result": RESULT, "reconciled": {}, "reopening": {},
+        "given": [], "rpo_seconds": 3600, "rto_seconds": 1800, "desk": "desk-1:/desk",
+    }  # fmt: skip
+    return report({**facts, **changed})
+
+
+def ended(findings: dict[str, Any], check: bool = False, proven: bool = False) -> str:
+    proof = {"verdict": "proven", "sentences": []} if proven else {}
+    run = {
+        "host": "market-1",
+        "playbook": "data_corruption",
+        "check": check,
+        "acted": not check,
+        "findings": findings,
+        "proof": proof,
+    }
+    result = judge(run)
+    return summary({**result, "record": {"incident": "INC-1", "severity": "P1"}}, width=400)
+
+
+def test_a_sound_database_is_left_alone_and_wrong_values_are_named_as_unseen() -> None:
+    found = told()
+    assert found["settled"] and found["serving"] and not found["postmortem"]
+    assert "data_corruption_examine=true" in " ".join(found["risk"])
+
+
+def test_another_trouble_is_handed_over_to_its_playbook() -> None:
+    found = told(diagnosis={"causes": [{"sentence": "pid 4121 holds a write lock", "consequence_of": None}]})
+    assert not found["settled"]
+    assert found["next"] == ["ansible-playbook playbooks/database.yml"]
+
+
+def test_in_check_mode_the_plan_stops_at_the_first_word() -> None:
+    found = told(check=True, stage="examine", plan=plan(PLANNED))
+    assert any(f"confirm=restore:{NAME}" in step for step in found["plan"])
+    assert found["confirm"] == [] and found["did"] == []
+    assert "PLANNED" in ended(found, check=True)
+
+
+def test_examined_and_sound_all_goes_on() -> None:
+    found = told(stage="examine", verdict=SOUND)
+    assert found["settled"] and found["confirm"] == [] and not found["payouts_frozen"]
+    assert "RESTORED" in ended(found, proven=True)
+
+
+def test_damaged_and_kept_it_asks_for_the_restore_and_names_whom_to_page() -> None:
+    words = ended(told(stage="examine", verdict=DAMAGED, plan=plan(PLANNED)))
+    assert "SHOP CLOSED · page Database Team, CTO" in words.splitlines()[0]
+    assert f"confirm=restore:{NAME}" in words
+    assert "post-mortem mandatory" in words
+    assert "seen twice on the frozen copy" in words
+    assert "marketplace.db.CORRUPTED-1" in words
+
+
+def test_without_a_good_backup_a_person_decides() -> None:
+    found = told(stage="examine", verdict=DAMAGED, plan=plan({"msg": "No backup is good."}))
+    assert not found["settled"]
+    assert "No backup is good" in found["escalate"][0]["sentence"]
+    assert found["next"] == ["read docs/data_corruption.md"]
+
+
+def test_what_could_not_be_settled_says_why_and_whether_it_stays_frozen() -> None:
+    verdict = {**SOUND, "state": "unproven", "stays": True, "why": "sqlite3 (pid 4121) has it open"}
+    found = told(stage="examine", verdict=verdict)
+    assert "stays frozen" in found["escalate"][0]["sentence"]
+    assert found["payouts_frozen"]
+
+
+def test_restored_with_mismatches_the_shop_stays_closed_and_the_loss_is_told() -> None:
+    result = {**RESULT, "did": ["put the database of x in the place of y"], "loss": LOSS, "seconds": 360}
+    words = ended(
+        told(stage="restored", closed=True, last=LAST, result=result, reconciled=TWO, reopening=reopening(TWO, "9f3c21aa"))
+    )
+    assert "DATABASE RESTORED, SHOP STILL CLOSED (2 mismatches)" in words
+    assert "confirm=reopen:2-mismatches-9f3c21" in words
+    assert "escrows 3 new, 2 changed" in words and "61 rows unreadable = unknown" in words
+    assert "91 min of commits (RPO 60 min, BREACHED)" in words
+    assert "restored 6 min after the freeze (RTO 30 min)" in words
+    assert len([line for line in words.splitlines() if not line.startswith(" ")]) <= 7
+
+
+def test_a_restore_that_takes_too_long_is_named() -> None:
+    result = {**RESULT, "seconds": 4000}
+    found = told(stage="restored", closed=True, last=LAST, result=result, reconciled=TWO, reopening=reopening(TWO, "9f3c21aa"))
+    assert any("RTO 30 min, BREACHED" in one for one in found["did"])
+
+
+def test_opened_it_is_settled_and_still_needs_its_post_mortem() -> None:
+    result = {**RESULT, "loss": LOSS, "opened": True}
+    found = told(
+        stage="restored", closed=True, last=LAST, result=result, reconciled=NONE, reopening=reopening(NONE, "9f3c21aa")
+    )
+    assert found["settled"] and found["postmortem"] == "mandatory" and not found["payouts_frozen"]
+    words = ended(found, proven=True)
+    assert "RESTORED" in words and "lost" in words and "post-mortem mandatory" in words
+
+
+def test_a_server_that_does_not_come_up_is_the_next_playbooks() -> None:
+    result = {**RESULT, "opened": True, "services": ["server"]}
+    found = told(
+        stage="restored", closed=True, last=LAST, result=result, reconciled=NONE, reopening=reopening(NONE, "9f3c21aa")
+    )
+    assert not found["settled"]
+    assert found["next"] == ["ansible-playbook playbooks/outage.yml"]
+
+
+def test_a_word_for_another_plan_is_said_to_match_nothing() -> None:
+    found = told(stage="examine", verdict=DAMAGED, plan=plan(PLANNED), given=["restore:other"])
+    assert found["stray_confirmations"] == ["restore:other"]
+
+
+def test_nothing_lost_is_said_only_where_all_could_be_compared() -> None:
+    empty = {"tables": {}, "unknown_rows": 0, "seconds_lost": 0, "complete": True, "file": None}
+    whole = told(stage="restored", closed=True, last=LAST, result={**RESULT, "loss": empty})
+    assert "nothing: every row" in " ".join(whole["lost"])
+    partly = told(stage="restored", closed=True, last=LAST, result={**RESULT, "loss": {**empty, "complete": False}})
+    assert "nothing" not in " ".join(partly["lost"])
