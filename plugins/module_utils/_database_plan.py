@@ -23,6 +23,7 @@ from typing import Any
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _backup_shelf,
     _database_candidate,
+    _database_dump,
     _database_files,
     _database_unpack,
 )
@@ -209,7 +210,7 @@ def _prepared(question: Question, archive: str, made: float, rejected: list[dict
     if _database_files.free_bytes(folder) - needed < _database_files.FLOOR_BYTES:
         raise NoGoodBackup("no_space", str(_database_files.no_space(f"Unpacking {archive}", needed, folder)), rejected)
     image = os.path.join(folder, "image.db")
-    for suffix in _database_files.SUFFIXES:
+    for suffix in (*_database_files.SUFFIXES, ".sql"):
         remove(image + suffix)
     seconds = {"decrypt": round(_database_unpack.unpack(archive, image, question.key, question.bounds), 2)}
     began = time.monotonic()
@@ -230,7 +231,7 @@ def _prepared(question: Question, archive: str, made: float, rejected: list[dict
     noted = _backup_shelf.sha256_beside(archive)
     if noted is not None and noted != digests["archive"]:
         raise _Rejected("damaged", f"{archive} is not what was written: its checksum differs from the one in {archive}.sha256.")
-    if verdict["from"] == "image" and isinstance(said, dict) and said.get("sha256") not in (None, digests["image"]):
+    if verdict["from"] != "dump" and isinstance(said, dict) and said.get("sha256") not in (None, digests["image"]):
         raise _Rejected("damaged", f"{archive} does not hold the database that its manifest names: the checksums differ.")
     return _kept(question, archive, made, manifest, verdict, digests, seconds, rejected, asked)
 
@@ -260,13 +261,25 @@ def _looked_at(question: Question, archive: str, image: str, hashing: Questions)
     if kind == "empty":
         raise _Rejected("not_a_database", f"{archive} holds an empty file.")
     if kind == "dump":
-        raise _Rejected("not_a_database", f"{archive} holds SQL as text.")
+        _played(question, archive, image)
     hashing.ask("image", _database_files.sha256, image)
     found = _database_candidate.look(image, question.database_key, list(question.invariants), question.bounds.seconds)
     if found["state"] not in ("ok", "encrypted"):
         why = "; ".join(one.rstrip(".") for one in found["sentences"][:3]) or found["state"]
         raise _Rejected(found["state"], f"{archive} opens, and the database in it is not sound ({found['state']}): {why}.")
-    return {"state": found["state"], "summary": found["summary"], "from": "image"}
+    return {"state": found["state"], "summary": found["summary"], "from": kind}
+
+
+def _played(question: Question, archive: str, image: str) -> None:
+    """SQL as text, made a database in its place."""
+    text = f"{image}.sql"
+    os.rename(image, text)
+    try:
+        _database_dump.play(text, image, question.bounds.most(os.path.getsize(archive)), question.bounds.seconds)
+    except _database_dump.BadDump as bad:
+        raise _Rejected(bad.kind, f"{archive} {bad}.") from None
+    finally:
+        os.unlink(text)
 
 
 def _kept(
