@@ -95,14 +95,14 @@ FAULTS = (
         "database-pool-exhausted",
         mends=True,
         acts=True,
-        # To whoever looks from outside, a server that is up and sick.
-        triage="outage",
+        triage="database",
         cause=("every connection of server to the database is taken",),
         harms=frozenset({"server"}),
     ),
     DatabaseFault(
         "database-readonly",
-        triage="database",
+        # Owner and mode of files are mended there.
+        triage="outage",
         cause=("cannot write to /data/marketplace.db",),
         harms=frozenset({"server"}),
     ),

@@ -228,6 +228,21 @@ def test_a_database_service_that_is_down_is_started() -> None:
     assert decided["steps"][0]["containers"]
 
 
+def test_a_database_service_that_is_sick_is_restarted_once() -> None:
+    found = facts()
+    service(found, "database").update(health="unhealthy", probe_output="no answer")
+    decided = decide(found)
+    assert roots(decided) == ["database-service"] and doing(decided) == ["restart:database"]
+    assert doing(decide(found, tried=["restart:database"])) == []
+
+
+def test_a_database_service_that_is_sick_because_of_a_lock_is_left_alone() -> None:
+    found = locked()
+    service(found, "database").update(health="unhealthy", probe_output="database is locked")
+    decided = decide(found)
+    assert roots(decided) == ["lock-held"] and doing(decided) == []
+
+
 def test_one_that_is_frozen_is_not() -> None:
     found = stopped(facts(freezes=[{**FREEZE, "name": "audit", "services": ["database"]}]), "database")
     assert doing(decide(found)) == [] and "is frozen" in told(decide(found))
