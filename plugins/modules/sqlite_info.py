@@ -172,11 +172,11 @@ sqlite:
       description:
         - V(read), a copy was sound and was asked; V(missing); V(empty), a file of 0 bytes; V(unreadable), it cannot be copied, or is no plain
           SQLite database; V(suspect), no copy was whole and sound, which may be the doing of whoever writes to it.
-      - With O(check) instead of V(read) one of V(ok), V(missing), V(empty), V(unreadable); V(not_a_database); V(encrypted), without a key or without
-        sqlcipher3; V(encrypted_wrong_key); V(locked), somebody keeps others from writing; V(stale_wal), the C(-wal) is another database's or an
-        older one's; V(wal_damage), commits in it are lost; V(deleted_but_open), only a process still has it; V(page_damage); V(btree_damage), pages do
-        not fit together, or an index does not fit its table; V(foreign_key_damage); V(invariant_damage), a rule of the schema or one of the
-        O(invariants) is broken; or V(suspect). The worst is told.
+        - With O(check) instead of V(read) one of V(ok), V(missing), V(empty), V(unreadable); V(not_a_database); V(encrypted), without a key or without
+          sqlcipher3; V(encrypted_wrong_key); V(locked), somebody keeps others from writing; V(stale_wal), the C(-wal) is another database's or an
+          older one's; V(wal_damage), commits in it are lost; V(deleted_but_open), only a process still has it; V(page_damage); V(btree_damage), pages do
+          not fit together, or an index does not fit its table; V(foreign_key_damage); V(invariant_damage), a rule of the schema or one of the
+          O(invariants) is broken; or V(suspect). The worst is told.
       type: str
     certain:
       description: Whether the state is proven. With O(check); so are the keys below up to RV(sqlite.lock_problem).
