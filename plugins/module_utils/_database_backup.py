@@ -171,7 +171,7 @@ class _Backup:
 
     def _manifest(self, image: Image, committed: float, heights: dict[str, Any]) -> dict[str, Any]:
         order = self._order
-        facts = _database_image.judged(image.path, order.database_key, order.invariants, False, image.encrypted)
+        facts = _database_image.judged(image.path, order.database_key, order.invariants, image.encrypted)
         if facts["state"] == "encrypted":
             self._notes.append("database: it is encrypted and its key was not given, so that the image was not checked")
         elif facts["state"] != "ok":

@@ -12,25 +12,18 @@ import sqlite3
 import time
 from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_look
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_candidate
 
 FACTS = ("page_size", "page_count", "schema_version", "schema_sha256", "tables")
 
 
 def judged(
-    path: str, key: str, invariants: tuple[dict[str, str], ...], full: bool, sealed: bool, seconds: float = 1800.0
+    path: str, key: str, invariants: tuple[dict[str, str], ...], sealed: bool, seconds: float = 1800.0
 ) -> dict[str, Any]:
-    """What a look at it finds, by its pages, its rows and what must hold; what is encrypted and has no key here is `encrypted`."""
-    options = _sqlite_look.Options(
-        check="full" if full else "quick", copy=False, key=key if sealed and key else None, invariants=invariants, check_seconds=seconds,
-        query_seconds=60.0,
-    )  # fmt: skip
-    found = _sqlite_look.look(path, options)
-    return {
-        "state": found["state"],
-        "sentences": found["sentences"] or [found["state"]],
-        **{name: found[name] for name in FACTS},
-    }
+    """As a restore judges it, by integrity_check, foreign keys and what must hold; what is encrypted and has no key here is `encrypted`."""
+    found = _database_candidate.look(path, key if sealed else "", list(invariants), seconds)
+    facts = {name: found["summary"].get(name) for name in FACTS}
+    return {"state": found["state"], "sentences": found["sentences"] or [found["state"]], **facts}
 
 
 def last_commit(path: str) -> float:

@@ -155,7 +155,7 @@ def _restored(archive: Archive, manifest: dict[str, Any] | None, look: Look) -> 
         problems = inside_problems(archive, content, manifest, look.site)
         state, sentences = "dump", ["It is an SQL dump, and only loading it tells what it is worth."]
         if content.form != DUMP:
-            found = _database_image.judged(image, look.database_key, look.invariants, True, content.form != IMAGE)
+            found = _database_image.judged(image, look.database_key, look.invariants, content.form != IMAGE)
             state, sentences = found["state"], found["sentences"]
         checked = time.monotonic()
     if state not in ("ok", "dump", "encrypted"):
