@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from bench import fleet, monero, triage
+from bench import fleet, monero, restore, triage
 from bench.outage import FAULTS, Repair, by_handbook, by_playbook
 from drills.fixture import DrillLab, running_lab
 
@@ -78,11 +78,17 @@ def verdict(found: float, limit: float, what: str) -> str:
 def main() -> int:
     """Measure and print; a slow machine is no failure."""
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
-    parser.add_argument("what", choices=["outage", "triage", "monero", "fleet"])
+    parser.add_argument("what", choices=["outage", "triage", "monero", "fleet", "restore"])
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the table shows the median")
     parser.add_argument("--fault", choices=FAULTS, action="append", help="only this fault; may be given again")
+    parser.add_argument("--megabytes", type=int, default=restore.MEGABYTES, help="how large the database is (restore)")
     options = parser.parse_args()
 
+    if options.what == "restore":
+        # Where files really lie on a disk.
+        with tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp") as folder:
+            print("\n".join(restore.compare(Path(folder), options.repeat, options.megabytes)))
+        return 0
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         running_lab(os.environ.get("LAB") or "bench", Path(folder)) as shop,
