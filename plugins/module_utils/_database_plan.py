@@ -19,6 +19,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _backup_shelf,
@@ -45,6 +46,8 @@ SCRATCH = ".marketplace_restore"
 # Where two databases are compared; beside the other, which is wiped at times.
 COMPARED = ".marketplace_compare"
 PLAN = "plan.json"
+# As backup_create names an archive inside.
+LABEL = "marketplace-db"
 FORMAT = 1
 KEPT_SECONDS = 3600.0
 # Clocks differ; what is newer than this comes from a clock that is wrong, or from somebody who wants to be chosen first.
@@ -212,7 +215,9 @@ def _prepared(question: Question, archive: str, made: float, rejected: list[dict
     image = os.path.join(folder, "image.db")
     for suffix in (*_database_files.SUFFIXES, ".sql"):
         remove(image + suffix)
-    seconds = {"decrypt": round(_database_unpack.unpack(archive, image, question.key, question.bounds), 2)}
+    took, label = _database_unpack.unpack(archive, image, question.key, question.bounds)
+    _check_label(question, archive, made, label)
+    seconds = {"decrypt": round(took, 2)}
     began = time.monotonic()
     hashing = Questions()
     hashing.ask("archive", _database_files.sha256, archive)
@@ -254,6 +259,22 @@ def _manifest(question: Question, archive: str, made: float) -> dict[str, Any] |
             "from_future", f"{archive} says to be made at {utc(max(moments))}, which is yet to come: a clock is wrong."
         )
     return manifest
+
+
+def _check_label(question: Question, archive: str, made: float, label: str) -> None:
+    """What only a holder of the key could write: whose it is, and when it was made. A name or a manifest may be anybody's."""
+    words = label.split(" ")
+    if len(words) != 3 or words[0] != LABEL:
+        return
+    site = clean_line(unquote(words[1]), 100)
+    if question.site and site != question.site:
+        raise _Rejected("other_site", f"{archive} says inside that it was made on {site}, not on {question.site}.")
+    try:
+        apart = abs(epoch_of(words[2]) - made)
+    except ValueError:
+        return
+    if apart > SKEW_SECONDS:
+        raise _Rejected("damaged", f"{archive} says inside that it was made at {words[2]}, and not when its name says.")
 
 
 def _looked_at(question: Question, archive: str, image: str, hashing: Questions) -> dict[str, Any]:

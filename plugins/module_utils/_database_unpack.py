@@ -52,22 +52,22 @@ class Bounds:
         return self.bytes or min(MOST_BYTES, max(LEAST_BYTES, MOST_TIMES * packed))
 
 
-def unpack(archive: str, target: str, key: Key, bounds: Bounds) -> float:
-    """The content of an archive as a new file, for its owner only. Returns the seconds it took."""
+def unpack(archive: str, target: str, key: Key, bounds: Bounds) -> tuple[float, str]:
+    """The content of an archive as a new file, for its owner only. Returns the seconds it took, and what its maker has named it inside."""
     began = time.monotonic()
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        _unpack(archive, handle, os.path.dirname(target), key, bounds)
+        label = _unpack(archive, handle, os.path.dirname(target), key, bounds)
     except GpgProblem as problem:
         raise BadArchive(problem.kind, f"{archive} {problem}.") from None
     except OSError as problem:
         raise BadArchive("unreadable", f"{archive} cannot be read: {problem.strerror}.") from None
     finally:
         os.close(handle)
-    return time.monotonic() - began
+    return time.monotonic() - began, label
 
 
-def _unpack(archive: str, handle: int, folder: str, key: Key, bounds: Bounds) -> None:
+def _unpack(archive: str, handle: int, folder: str, key: Key, bounds: Bounds) -> str:
     reading, writing = socket.socketpair()
     with reading, writing, _gpg.decrypting(archive, key, bounds.seconds, writing.fileno()) as stream:
         writing.close()
@@ -104,6 +104,7 @@ def _unpack(archive: str, handle: int, folder: str, key: Key, bounds: Bounds) ->
         if child.returncode != 0:
             why = clean_line(said.replace(b"\n", b" "), 200).strip() or f"it ended with {child.returncode}"
             raise BadArchive("damaged", f"{archive} is damaged or ends early: {program} could not unpack it ({why}).")
+        return stream.label()
 
 
 def _bounded(child: subprocess.Popen[bytes], most: int) -> None:

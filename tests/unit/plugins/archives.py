@@ -38,13 +38,13 @@ def tar(members: list[tuple[tarfile.TarInfo, bytes]], form: int = tarfile.PAX_FO
     return raw.getvalue()
 
 
-def encrypt(path: Path, plain: bytes, passphrase: str = PASSPHRASE) -> Path:
+def encrypt(path: Path, plain: bytes, passphrase: str = PASSPHRASE, label: str = "") -> Path:
     reading, writing = os.pipe()
     os.write(writing, passphrase.encode() + b"\n")
     os.close(writing)
     argv = [
         "gpg", "--batch", "--no-options", "--homedir", "/nonexistent", "--no-keyring", "--no-random-seed-file", "--no-autostart",
-        "--pinentry-mode", "loopback", "--passphrase-fd", str(reading), "--s2k-count", "65536", "--output", str(path), "--symmetric",
+        "--pinentry-mode", "loopback", "--passphrase-fd", str(reading), "--s2k-count", "65536", "--set-filename", label, "--output", str(path), "--symmetric",
     ]  # fmt: skip
     subprocess.run(argv, input=plain, pass_fds=[reading], check=True, capture_output=True)
     os.close(reading)

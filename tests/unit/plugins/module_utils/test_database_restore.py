@@ -340,3 +340,19 @@ def test_an_unreadable_journal_stops_everything(tmp_path: Path) -> None:
     Path(_database_swap.journal_path(str(tmp_path / "state"), str(database))).write_text("{")
     for state in ("planned", "restored", "resumed"):
         refused(tmp_path, wanted(tmp_path, state), "journal")
+
+
+@pytest.mark.parametrize(
+    ("kind", "site", "moment"),
+    [("other_site", "market-2", "2026-11-23T05:00:00Z"), ("damaged", "market-1", "2026-11-22T05:00:00Z")],
+)
+def test_what_it_says_inside_counts_more_than_its_name(tmp_path: Path, kind: str, site: str, moment: str) -> None:
+    """Another site's with our manifest beside it, and an old one that was renamed to be the newest."""
+    shop(tmp_path)
+    image = make(tmp_path / "image.db")
+    archive = backup(tmp_path / "backups", image, 5)
+    archive.unlink()
+    encrypt(archive, gzip.compress(image.read_bytes()), label=f"marketplace-db {site} {moment}")
+    Path(f"{archive}.sha256").write_text(f"{digest(archive)}  {archive.name}\n")
+    plan = do(wanted(tmp_path))["plan"]
+    assert [one["kind"] for one in plan["rejected"]] == [kind] and plan["name"] == "marketplace-db-20261123T010000Z"
