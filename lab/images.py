@@ -13,6 +13,7 @@ from lab.content import digest, ignored, temporary_folder
 from lab.engine import Engine
 from lab.places import HOST, LIGHT, STACK, cache
 from lab.progress import stage
+from lab.wheels import SQLCIPHER_HASH, sqlcipher
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ def base_image() -> Image:
 
 def host_image() -> Image:
     """The Debian host that runs the marketplace's engine."""
-    return Image("host", digest(base_image().key, HOST, WHEEL_HASH))
+    return Image("host", digest(base_image().key, HOST, WHEEL_HASH, SQLCIPHER_HASH))
 
 
 def stack_image() -> Image:
-    """Every program of the marketplace, in one image; its recipe copies nothing, so the recipe alone names it."""
-    return Image("stack", digest(base_image().key, STACK / "Dockerfile"))
+    """Every program of the marketplace, in one image; its recipe copies one package that is pinned."""
+    return Image("stack", digest(base_image().key, STACK / "Dockerfile", SQLCIPHER_HASH))
 
 
 def light_image() -> Image:
@@ -117,6 +118,7 @@ def _build_host(engine: Engine, image: Image, base: Image) -> None:
         context = folder / "host"
         shutil.copytree(HOST, context, ignore=lambda _, names: [entry for entry in names if ignored(Path(entry))])
         shutil.copy(compose_binary(engine), context / "docker-compose")
+        shutil.copytree(sqlcipher(), context / "sqlcipher3")
         build(engine, context, image.tag, {"BASE": base.tag})
 
 
@@ -124,6 +126,7 @@ def _build_stack(engine: Engine, image: Image, base: Image) -> None:
     engine.docker(["tag", base.tag, "marketplace-lab/base"])
     with temporary_folder() as folder:
         shutil.copy(STACK / "Dockerfile", folder)
+        shutil.copytree(sqlcipher(), folder / "sqlcipher3")
         build(engine, folder, image.tag, {})
 
 

@@ -19,6 +19,7 @@ from lab.shell import wait_until
 from lab.stack import project
 
 ORDERS = 50_000
+SETTLED_PICONERO = 10**9
 ESCROW_SERVICES = ("monerod", "monero-wallet-rpc-buyer", "monero-wallet-rpc-vendor", "monero-wallet-rpc-arbiter")
 KEPT_SEEDS = 2
 
@@ -114,6 +115,9 @@ def _make(container: HostContainer, host: images.Image, stack: images.Image) -> 
         _start_until_healthy(container)
         services = container.compose(["config", "--services"]).stdout.split()
         (folder / "services.json").write_text(json.dumps(sorted(services)))
+    with stage("seed: an escrow of each wallet is settled"):
+        for wallet in project.WALLET_NAMES:
+            _settle_one(container, wallet)
     with stage("seed: clean stop"):
         _stop(container)
 
@@ -145,6 +149,21 @@ def _start_until_healthy(container: HostContainer) -> None:
     if not wait_until(all_well, 300, every=2):
         sick = container.compose(["ps", "--all", "--format", "{{.Service}} {{.Status}}"], check=False).stdout
         raise LabError(f"The marketplace did not become healthy within 300 s: {', '.join(sick.splitlines())}.")
+
+
+def _settle_one(container: HostContainer, wallet: str) -> None:
+    """So that each wallet on the disk belongs to an escrow of the database, and was really paid from."""
+    site = "http://127.0.0.1:8080/api/escrows"
+    body = json.dumps({"wallet": wallet, "amount_piconero": SETTLED_PICONERO})
+    ask = ["curl", "--silent", "--show-error", "--fail", "--max-time", "10", "--header", "Content-Type: application/json"]
+    escrow = int(json.loads(container.run([*ask, "--data", body, site]).stdout)["id"])
+    container.run([*ask, "--request", "POST", f"{site}/{escrow}/release"])
+
+    def settled() -> bool:
+        return bool(json.loads(container.run([*ask, f"{site}/{escrow}"]).stdout)["state"] == "released")
+
+    if not wait_until(settled, 300, every=1):
+        raise LabError(f"An escrow of wallet {wallet} was not settled within 300 s.")
 
 
 def _stop(container: HostContainer) -> None:

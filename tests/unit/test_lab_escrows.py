@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lab.stack.server.marketplace import escrow_worker
 from lab.stack.server.marketplace import wallets as wallet_states
 from lab.stack.server.marketplace.escrow_worker import EscrowWorker
 from lab.stack.server.marketplace.escrows import Escrows
@@ -168,6 +169,31 @@ def test_a_deposit_pays_for_one_escrow(funded: Funded, escrows: Escrows) -> None
     work(worker, escrows)
     row = escrows.read(second)
     assert row and (row["state"], row["asked"]) == ("created", 1)
+
+
+def test_the_bug_repay_pays_what_an_older_database_calls_funded(funded: Funded, escrows: Escrows) -> None:
+    _worker, wallets, number = funded
+    EscrowWorker(escrows, wallets, "escrow_1")._begin_with_bugs()
+    assert escrows.work() == []
+    worker = EscrowWorker(escrows, wallets, "escrow_1", frozenset({"repay"}))
+    worker._begin_with_bugs()
+    work(worker, escrows)
+    row = escrows.read(number)
+    assert row and row["state"] == "released" and "submit while signing with txid" in wallets.said
+
+
+def test_the_bug_recreate_removes_the_wallets_of_what_is_not_set_up(
+    escrows: Escrows, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(escrow_worker, "WALLETS", tmp_path)
+    for role in ROLES:
+        for name in ("escrow_1", "escrow_2"):
+            (tmp_path / role).mkdir(exist_ok=True)
+            (tmp_path / role / name).touch()
+            (tmp_path / role / f"{name}.keys").touch()
+    escrows.register("escrow_2", 20)
+    EscrowWorker(escrows, Wallets(path), "escrow_1", frozenset({"recreate"}))._begin_with_bugs()
+    assert sorted(file.name for file in tmp_path.rglob("escrow*")) == 3 * ["escrow_1"] + 3 * ["escrow_1.keys"]
 
 
 class Answers:

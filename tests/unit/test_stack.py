@@ -109,6 +109,7 @@ def test_each_fault_says_what_a_user_sees() -> None:
         ({"WRITER_RATE": "-1"}, "WRITER_RATE must be a whole number from 0 to 1000, found '-1'"),
         ({"WALLETS": "buyer"}, "WALLETS must be a list of role=http://host:port, found 'buyer'"),
         ({"WALLET_LOGIN_FILE": "/nowhere"}, "WALLET_LOGIN_FILE /nowhere cannot be read: No such file or directory"),
+        ({"SESSION_KEY": "x", "BUGS": "repay none"}, "BUGS must be a choice of recreate, repay, found 'none'"),
         ({}, "SESSION_KEY is not set, and is needed to sign the sessions of customers"),
     ],
 )

@@ -116,7 +116,8 @@ def _held_keys(pid: int) -> str:
 def make(site: Site, names: list[str]) -> None:
     """Escrow wallets that are funded, ripe to be spent, and exchanged; the first one is left open."""
     escrow = site.escrow
-    escrow.wait()
+    # Their first start, on a machine that may be busy with other labs.
+    escrow.wait(240)
     for name in names:
         escrow.mine(FUNDING_BLOCKS, escrow.make(name))
     escrow.mine(RIPENING_BLOCKS)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, request, session
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from . import health
+from . import dialect, health
 from .escrow_routes import add_routes
 from .escrows import Escrows
 from .log import log
@@ -134,7 +133,7 @@ def _observe(app: Flask) -> None:
         log("error", str(problem), path=request.path)
         return jsonify(error="Failed to get DB connection"), 503
 
-    @app.errorhandler(sqlite3.Error)
+    @app.errorhandler(dialect.Error)
     @app.errorhandler(ValueError)
     def failed(problem: Exception) -> tuple[Response, int]:
         log("error", "request failed", path=request.path, reason=str(problem), kind=type(problem).__name__)

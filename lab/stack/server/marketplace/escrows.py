@@ -57,6 +57,21 @@ class Escrows:
             rows = connection.execute(f"{_SELECT} WHERE asked = 1 AND state IN (?, ?, ?) ORDER BY id", OPEN_STATES).fetchall()
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
+    def release_all_funded(self) -> None:
+        """What the bug `repay` does after a start: nobody decided that, and some may have been paid."""
+        with self._pool.connection() as connection, transaction(connection):
+            connection.execute(
+                "UPDATE escrows SET outcome = 'released', asked = 1 WHERE state = 'funded' AND wallet_name IS NOT NULL"
+            )
+
+    def not_set_up(self) -> list[str]:
+        """The wallets of escrows that have no address yet."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT wallet_name FROM escrows WHERE state = 'created' AND address IS NULL AND wallet_name IS NOT NULL"
+            ).fetchall()
+        return [name for (name,) in rows]
+
     def used_deposits(self) -> set[str]:
         with self._pool.connection() as connection:
             return {txid for (txid,) in connection.execute("SELECT txid FROM deposits")}

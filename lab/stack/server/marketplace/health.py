@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from typing import Any
 
+from . import dialect
 from .pool import BUSY_SECONDS, NoConnectionError, Pool, transaction
 from .settings import Settings
 from .wallets import READY, WalletWatch
@@ -40,7 +40,7 @@ def report(settings: Settings, schema: int, pool: Pool, wallets: list[WalletWatc
     status, code = ("degraded", 200) if reasons else ("ok", 200)
     try:
         body["database"] = {"status": "ok", "write_seconds": round(write_probe(pool), 4)}
-    except (NoConnectionError, sqlite3.Error) as problem:
+    except (NoConnectionError, dialect.Error) as problem:
         body["database"] = {"status": "failed"}
         reasons.insert(0, f"database: {problem}")
         status, code = "unavailable", 503

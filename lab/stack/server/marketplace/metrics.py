@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 
+from . import dialect
 from .health import write_probe
 from .log import log
 from .pool import NoConnectionError, Pool
@@ -88,7 +88,7 @@ class DatabaseWatch(threading.Thread):
                         "SELECT min(updated_at) FROM escrows WHERE state IN ('created', 'funded', 'signing')"
                     ).fetchone()
                 self.escrows, self._oldest_pending, self.up = dict(rows), pending[0], True
-            except (NoConnectionError, sqlite3.Error) as problem:
+            except (NoConnectionError, dialect.Error) as problem:
                 log("error", "database probe failed", reason=str(problem))
                 self.up = False
             self._stopping.wait(self.EVERY_SECONDS)

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from . import dialect
+
 BUSY_SECONDS = 5.0
 
 
@@ -19,10 +21,7 @@ class NoConnectionError(Exception):
 
 def connect(path: str) -> sqlite3.Connection:
     """One connection with the settings all of the server shares; transactions are begun explicitly."""
-    # mode=rw: opening must never create an empty database in place of a missing one.
-    connection = sqlite3.connect(
-        f"file:{path}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    connection = dialect.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import sys
 from types import FrameType
 
 import waitress
 
+from . import dialect
 from .app import create_app
 from .escrow_worker import EscrowWorker
 from .escrows import Escrows
@@ -37,7 +37,7 @@ def serve(settings: Settings) -> int:
         schema = _schema_version(settings.database_path)
         pool = Pool(settings.database_path, settings.pool_size)
         writer = Writer(settings.database_path, settings.ledger_dir, settings.writer_rate)
-    except (sqlite3.Error, OSError) as problem:
+    except (dialect.Error, OSError) as problem:
         return _refuse(f"database {settings.database_path}, ledger {settings.ledger_dir}: {problem}")
     if schema > SCHEMA_VERSION:
         return _refuse(f"the database has schema {schema}, this release knows schemas up to {SCHEMA_VERSION}")
@@ -52,7 +52,7 @@ def serve(settings: Settings) -> int:
         watches.append(daemon)
     if daemon and wallets:
         rpcs = {role: Rpc(url, settings.wallet_login) for role, url in settings.wallets.items()}
-        watches.append(EscrowWorker(Escrows(pool), Escrow(rpcs, Rpc(settings.daemon_url)), settings.wallet_name))
+        watches.append(EscrowWorker(Escrows(pool), Escrow(rpcs, Rpc(settings.daemon_url)), settings.wallet_name, settings.bugs))
     for thread in (*watches, writer):
         thread.start()
     app = create_app(settings, schema, pool, wallets)

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+# Real ones, off without a word: pays an escrow that is funded without being asked; makes wallets anew of an escrow whose row
+# says that they were not set up.
+BUGS = frozenset({"repay", "recreate"})
+
 
 class SettingError(Exception):
     """One sentence that names the setting, what it needs and what was found."""
@@ -24,6 +28,7 @@ class Settings:
     wallet_login: str
     daemon_url: str
     session_key: str
+    bugs: frozenset[str]
     release: str
     commit: str
 
@@ -43,9 +48,17 @@ class Settings:
             wallet_login=_login(environment.get("WALLET_LOGIN_FILE", "")),
             daemon_url=environment.get("DAEMON_URL", ""),
             session_key=_required(environment, "SESSION_KEY", "to sign the sessions of customers"),
+            bugs=_bugs(environment),
             release=environment.get("MARKETPLACE_RELEASE", "unknown"),
             commit=environment.get("MARKETPLACE_COMMIT", "unknown"),
         )
+
+
+def _bugs(environment: Mapping[str, str]) -> frozenset[str]:
+    chosen = frozenset(environment.get("BUGS", "").split())
+    if not chosen <= BUGS:
+        raise SettingError(f"BUGS must be a choice of {', '.join(sorted(BUGS))}, found {' '.join(sorted(chosen - BUGS))!r}")
+    return chosen
 
 
 def _required(environment: Mapping[str, str], name: str, purpose: str) -> str:

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import threading
 import time
 from typing import Any
 
+from . import dialect
 from .ledger import Ledger
 from .log import log
 from .pool import connect
@@ -36,7 +36,7 @@ class Writer(threading.Thread):
         while self._rate and not self._stopping.wait(1 / self._rate):
             try:
                 self._change()
-            except sqlite3.Error as problem:
+            except dialect.Error as problem:
                 log("error", "write failed", reason=str(problem))
             except OSError as problem:
                 # Without the ledger nothing may be promised: the change was rolled back or is in doubt.
@@ -58,7 +58,7 @@ class Writer(threading.Thread):
             if change:
                 entry = self._ledger.intend([change])
             self._connection.execute("COMMIT")
-        except (sqlite3.Error, OSError):
+        except (dialect.Error, OSError):
             # After a failed commit SQLite may have ended the transaction itself: then the entry stays in doubt.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
