@@ -114,18 +114,19 @@ def backup_line(backups: Mapping[str, Any] | None, rpo_seconds: float) -> tuple[
     if not backups:
         return [], False
     listed = [one for one in backups.get("backups") or [] if one.get("role") in (None, "database")]
-    newest = next((one for one in listed if one.get("good")), None)
+    # A listing does not open them: nothing wrong is known of it then, and no more.
+    newest = next((one for one in listed if one.get("good") or (one.get("good") is None and not one.get("problem"))), None)
     if newest is None:
         return ["no good backup of the database is known: RPO BREACHED"], True
     age = newest.get("age_seconds")
     made = epoch(newest.get("created"))
     at = f" {clock(made, '%H:%M')}" if made is not None else ""
+    what = f"{'newest good' if newest.get('good') else 'newest'}{at}"
+    unproven = "" if newest.get("good") else ", good: unproven"
     if not isinstance(age, (int, float)):
-        return [f"newest good{at} (age unknown)"], False
+        return [f"{what} (age unknown{unproven})"], False
     breached = age > rpo_seconds
-    target = f"RPO {duration(rpo_seconds)}{' BREACHED' if breached else ''}"
-    line = (
-        f"newest good{at} ({duration(age)} old: {target})" if breached else f"newest good{at} ({duration(age)} old, {target})"
-    )
+    target = f": RPO {duration(rpo_seconds)} BREACHED" if breached else f", RPO {duration(rpo_seconds)}"
+    line = f"{what} ({duration(age)} old{target}{unproven})"
     later = [one for one in listed[: listed.index(newest)] if one.get("problem")]
     return [line] + ([f"{len(later)} newer not good: {clean_line(str(later[0]['problem']), 120)}"] if later else []), breached

@@ -66,6 +66,8 @@ def test_none_that_is_good_is_said_and_nothing_is_where_nobody_looked() -> None:
     assert backup_line({"backups": []}, 3600)[1]
     assert backup_line({}, 3600) == ([], False) == backup_line(None, 3600)
     lines, breached = backup_line({"backups": [bad, GOOD]}, 3600)
+    listed, _breached = backup_line({"backups": [{**GOOD, "good": None}]}, 3600)
+    assert listed == ["newest 01:00 (20 m 00 s old, RPO 1 h 00 m, good: unproven)"]
     assert lines[1] == "1 newer not good: it does not decrypt" and not breached
 
 
