@@ -57,6 +57,8 @@ class Chain:
 
     height: int | None
     most_behind: int
+    # Signers whose wallet RPC may know more than its files say.
+    unstored: frozenset[str] = frozenset()
 
 
 def rows_of(answer: Mapping[str, Any]) -> tuple[list[Row], str]:
@@ -233,6 +235,8 @@ class _Look:
         for role, one in there.items():
             if one["problem"]:
                 reasons.append(f"{role}: {one['problem']}")
+            elif role in self.chain.unstored:
+                reasons.append(f"{role}'s wallet RPC could not be asked to store what it knows")
             elif one["import_needed"] is not False:
                 reasons.append(f"{role} needs the others' multisig info to see what was spent")
             elif self.chain.height is None:

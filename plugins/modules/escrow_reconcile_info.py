@@ -74,6 +74,13 @@ options:
     description: By how many blocks a wallet may be behind and still count as one that knows.
     type: int
     default: 10
+  unstored:
+    description:
+      - The roles whose wallet RPC runs and could not be asked to store what it has in memory. What their copies tell of payments counts; that
+        they tell of none does not.
+    type: list
+    elements: str
+    default: []
   heights:
     description: The heights of the wallets when the backup was taken, by role and name, as in its manifest.
     type: dict
@@ -182,6 +189,7 @@ ARGUMENTS = {
     "network": {"type": "str", "choices": sorted(_wallet_proof.NETWORKS), "default": "mainnet"},
     "chain_height": {"type": "int"},
     "most_behind": {"type": "int", "default": 10},
+    "unstored": {"type": "list", "elements": "str", "default": []},
     "heights": {"type": "dict", "default": {}},
     "created": {"type": "float"},
     "scratch_dir": {"type": "path", "default": "/run/marketplace_incident/wallet_proof"},
@@ -221,7 +229,7 @@ def reconcile(options: dict[str, Any]) -> dict[str, Any]:
     return _escrow_reconcile.judge(
         rows,
         wallets,
-        _escrow_reconcile.Chain(options["chain_height"], options["most_behind"]),
+        _escrow_reconcile.Chain(options["chain_height"], options["most_behind"], frozenset(options["unstored"])),
         _escrow_reconcile.Backup(options["heights"], options["created"]),
         problem,
     )

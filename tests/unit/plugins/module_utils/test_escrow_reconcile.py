@@ -139,6 +139,13 @@ def test_where_no_signer_knows_it_is_not_known(wallet: dict) -> None:
     assert kinds([row("funded")], one_knows) == []
 
 
+def test_a_wallet_that_was_not_stored_proves_a_payment_and_never_that_there_was_none() -> None:
+    everybody = Chain(200, 10, frozenset({"buyer", "vendor", "arbiter"}))
+    assert kinds([row("funded")], at(knows()), chain=everybody) == [("state_unknown", "E-1")]
+    assert kinds([row("funded")], at(knows()), chain=Chain(200, 10, frozenset({"buyer"}))) == []
+    assert kinds([row("funded")], at(knows(out())), chain=everybody) == [("paid_but_open", "E-1")]
+
+
 def test_without_the_chains_height_nobody_knows() -> None:
     assert kinds([row("funded")], at(knows()), chain=Chain(None, 10)) == [("state_unknown", "E-1")]
 
