@@ -67,11 +67,10 @@ def reader_forgotten(view: DatabaseView) -> Finding | None:
         found = _about(view, stuck[0], f"{holder_words(stuck[0])} has not ended its reading transaction, so {grown}")
         _end(view, stuck[0], found, "it only reads, so nothing is lost; then the log is written back")
         return found
-    told = any(
-        view.tried("end_lock_holder", str(one.get("pid"))) for one in (view.earlier.get("sqlite") or {}).get("holders") or []
-    )
-    if (reading or told) and not view.site.patience_over:
+    if reading and not view.site.patience_over:
         return Finding(None, grown, wait_for="readers to end", details={"on": "holders"})
+    if any(one.startswith("end_lock_holder:") for one in view.site.tried) and not view.site.patience_over:
+        return Finding(None, grown, wait_for="the log to be written back", details={"on": "holders"})
     return None
 
 

@@ -159,6 +159,13 @@ def test_who_only_has_it_open_keeps_nothing() -> None:
     assert decided["settled"] and "no reader that was forgotten is seen" in decided["risks"][0]
 
 
+def test_once_the_reader_is_gone_the_log_is_given_its_time() -> None:
+    found = grown()
+    found["sqlite"]["holders"].pop()
+    assert decide(found, tried=["end_lock_holder:4121"])["look_again"] == ["holders"]
+    assert decide(found, tried=["end_lock_holder:4121"], patience_over=True)["settled"]
+
+
 def test_a_log_that_was_begun_anew_has_not_grown_whatever_its_file() -> None:
     found = grown("read")
     found["sqlite"]["wal"] = {"bytes": 90_000_000, "valid_frames": 12}
