@@ -40,6 +40,10 @@ WHOLE_BYTES = 4096
 STATES = ("state", "status")
 
 
+class NotCompared(Exception):
+    """The sound side cannot be read. The text goes into a sentence."""
+
+
 class Loss:
     """The list as it grows: a line for each row in the file, numbers here."""
 
@@ -130,8 +134,12 @@ def _digest(path: str) -> str | None:
 def _compare(kept: str, restored: str, key: str | None, loss: Loss, priority: tuple[str, ...], folder: str) -> None:
     engine = engine_for(key)
     with ExitStack() as stack:
-        ours = stack.enter_context(closing(Side(restored, key)))
-        present, damaged = ours.tables(), None
+        try:
+            ours = stack.enter_context(closing(Side(restored, key)))
+            present, damaged = ours.tables(), None
+        except engine.DatabaseError as problem:
+            # Most likely it is encrypted, and its key or SQLCipher is not here.
+            raise NotCompared(f"the restored database cannot be read here ({clean_line(str(problem), 120)})") from None
         try:
             theirs = stack.enter_context(closing(Side(kept, key)))
             damaged = theirs.tables()

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -120,9 +121,12 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
         private_directory(os.path.dirname(loss_file))
     parent = os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
     with _alone(wanted), ExitStack() as stack:
-        stack.callback(_leave, parent)
+        _wipe(parent)  # of a call that was killed; the lock says that it is not at work any more
+        stack.callback(_wipe, parent)
+        folders = [os.path.join(parent, side) for side in ("kept", "restored")]
+        for folder in folders:
+            private_directory(folder)
         try:
-            folders = [stack.enter_context(_sqlite_copy.scratch(parent)) for _side in range(2)]
             sides = [
                 _sqlite_copy.copy(path, folder, _database_files.COPY_SECONDS)
                 for path, folder in zip((wanted.kept_database, wanted.path), folders)
@@ -131,16 +135,23 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
             raise NotRestored("unreadable", f"There is nothing to compare: {problem}") from None
         if not all(still for _copy, still in sides):
             raise NotRestored("changed", f"{wanted.path} is written to: compare it before anybody works with it again.")
-        found = _database_compare.compare(
-            sides[0][0], sides[1][0], wanted.question.database_key, wanted.priority_tables, loss_file, folders[0], dry
-        )
+        try:
+            found = _database_compare.compare(
+                sides[0][0], sides[1][0], wanted.question.database_key, wanted.priority_tables, loss_file, folders[0], dry
+            )
+        except _database_compare.NotCompared as problem:
+            raise NotRestored(
+                "encrypted",
+                f"What is lost is not known: {problem}. Where it is encrypted, give its key (marketplace_database_key) "
+                "and install sqlcipher3 for the host's Python.",
+            ) from None
     found["loss"].update(_moments(wanted))
     return found
 
 
-def _leave(folder: str) -> None:
-    if os.path.isdir(folder) and not os.listdir(folder):
-        os.rmdir(folder)
+def _wipe(folder: str) -> None:
+    if os.path.isdir(folder):
+        shutil.rmtree(folder)
 
 
 def _moments(wanted: Wanted) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.plugins.database_restores import backup, do, everything, make, restored, wanted, with_wal
+from unit.plugins.database_restores import backup, do, everything, make, refused, restored, wanted, with_wal
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_compare
 
@@ -219,3 +219,11 @@ def test_it_is_not_compared_before_it_is_restored(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "backups")
     loss = do(wanted(tmp_path, "compared", kept_database=kept))["loss"]
     assert loss["tables"]["users"]["new"] == 0 and loss["last_commit_restored"] is None and loss["file"] == f"{kept}.loss.jsonl"
+
+
+def test_what_is_encrypted_is_not_called_nothing(tmp_path: Path) -> None:
+    database = shop(tmp_path)
+    kept = do(wanted(tmp_path, "preserved"))["kept_database"]
+    for path in (database, Path(kept)):
+        path.write_bytes(os.urandom(8192))
+    refused(tmp_path, wanted(tmp_path, "compared", kept_database=kept), "encrypted")

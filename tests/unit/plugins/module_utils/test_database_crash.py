@@ -15,6 +15,7 @@ from unit.plugins.database_restores import (
     digest,
     do,
     everything,
+    make,
     rows,
     shop,
     wanted,
@@ -26,6 +27,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _database_keep,
     _database_swap,
     _database_unpack,
+    _sqlite_copy,
 )
 
 ALSO = [(_database_files, "sha256"), (_database_files, "like_model"), (_database_keep, "run")]
@@ -92,3 +94,26 @@ def test_a_restore_is_killed_at_every_effect(tmp_path: Path, template: Callable[
         assert all(digest(one["path"]) == one["sha256"] for one in result["kept"]) and len(result["kept"]) == 3
 
     assert killed_at_each_effect(tmp_path, prepare, act, converged, ALSO) > 25
+
+
+def test_a_list_of_what_is_lost_is_killed_at_every_effect(tmp_path: Path, template: Callable[[Path], dict[str, bytes]]) -> None:
+    before: dict[str, bytes] = {}
+    make(tmp_path / "template/data/marketplace.db.CORRUPTED-1", 90)
+
+    def prepare(folder: Path) -> None:
+        before.update(template(folder))
+        make(folder / "data/whole.db", 100)
+        os.rename(folder / "data/whole.db", folder / "data/marketplace.db")
+        for suffix in ("-wal", "-shm"):
+            os.unlink(folder / f"data/marketplace.db{suffix}")
+
+    def act(folder: Path) -> dict:
+        kept, lost = str(folder / "data/marketplace.db.CORRUPTED-1"), str(folder / "loss/loss.jsonl")
+        return do(wanted(folder, "compared", kept_database=kept, loss_file=lost))
+
+    def converged(folder: Path, result: dict) -> None:
+        assert len((folder / "loss/loss.jsonl").read_text().splitlines()) == 30
+        assert os.listdir(folder / "loss") == ["loss.jsonl"] and not (folder / "data/.marketplace_compare").exists()
+        assert result["loss"]["tables"]["users"]["deleted"] == 10
+
+    assert killed_at_each_effect(tmp_path, prepare, act, converged, [(_sqlite_copy, "copy")]) > 8
