@@ -21,6 +21,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_timeline as timeline
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     PRIVATE_DIRECTORY,
+    IncidentError,
     clean,
     draft_of,
     locked,
@@ -37,6 +38,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 LOCK_SECONDS = 30.0
 SUBFOLDERS = ("outbox", "evidence")
 STATE = "incident.json"
+POSTMORTEM = "postmortem.md"
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,13 @@ def _said_before(desk_dir: str, once: str) -> bool:
     return False
 
 
+def _written(folder: str) -> bool:
+    try:
+        return os.path.getsize(os.path.join(folder, POSTMORTEM)) > 0
+    except FileNotFoundError:
+        return False
+
+
 def _answer(state: dict[str, Any], entry: dict[str, Any] | None, changed: bool) -> dict[str, Any]:
     broken_at = state.get("broken_at")
     return {"incident": state["id"], "opened": state["opened"], "status": state["status"], "severity": state["severity"], "head": state["head"],
@@ -260,6 +269,11 @@ def record(desk_dir: str, said: Said, write: bool = True) -> dict[str, Any]:
         new_status = (
             said.status if said.status and said.status != state["status"] and desk.INCIDENT.match(state["id"]) else None
         )
+        if new_status == "resolved" and state.get("postmortem") == "mandatory" and not _written(folder):
+            raise IncidentError(
+                f"{state['id']} cannot be resolved without its post-mortem, which is mandatory where data was lost: write "
+                f"{os.path.join(folder, POSTMORTEM)} with the root cause, then run the same command again."
+            )
         if repeated or (said.unless_repeated and new_status is None and repeats(found.entries, said)):
             return _answer(state, None, changed=False)
         mend(folder, state, found, said)

@@ -348,3 +348,15 @@ def test_the_desk_looks_the_same_to_a_second_reader(desk_dir):
     before = snapshot(desk_dir)
     seen(desk_dir)
     assert snapshot(desk_dir) == before
+
+
+def test_an_incident_whose_post_mortem_is_mandatory_is_not_resolved_without_one(desk_dir):
+    opened = record(desk_dir, said(event="outcome", data={"postmortem": "mandatory"}))
+    record(desk_dir, said(event="outcome", text="later", data={"postmortem": ""}))
+    state = json.loads((folder(desk_dir, opened["incident"]) / "incident.json").read_text())
+    assert state["postmortem"] == "mandatory"
+    resolve = said(event="status", text="done", status="resolved")
+    with pytest.raises(IncidentError, match="mandatory where data was lost"):
+        record(desk_dir, resolve)
+    (folder(desk_dir, opened["incident"]) / "postmortem.md").write_text("the disk's controller", encoding="utf-8")
+    assert record(desk_dir, resolve)["status"] == "resolved"
