@@ -43,6 +43,8 @@ class Rules:
     # Whether each value is looked at, which takes Python's time for each row.
     records: bool = True
     key: str | None = None
+    # A walk over the same bytes sees the same.
+    walked: Walk | None = None
 
 
 @dataclass
@@ -110,10 +112,10 @@ def examine(path: str, header: Header, wal: Wal, index: Index | None, rules: Rul
         gone = [number for number in range(1, count + 1) if not pages.there(number) and number != pages.lock_page()]
         shown = sorted(number for number, shows in differing.items() if shows)
         if rules.full or seen.asked.damage or gone or broken or shown:
-            seen.walked = _sqlite_tree.walk(pages, rules.records and rules.full, rules.walk_seconds)
+            seen.walked = rules.walked or _sqlite_tree.walk(pages, rules.records and rules.full, rules.walk_seconds)
         _pages(seen, gone, broken, shown)
-    physical = seen.state != "ok" or seen.asked.damage in ("page", "tree")
-    if foreign is None and physical and own and not wal.problem:
+    broken_with_it = seen.asked.damage in ("page", "tree") or (seen.walked is not None and seen.walked.problems)
+    if foreign is None and broken_with_it and own and not wal.problem:
         foreign = _sound_without(path, header, rules)
     hidden = {number for number, shows in differing.items() if not shows}
     if 1 in wal.pages and header.problems:

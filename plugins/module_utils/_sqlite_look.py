@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
@@ -183,7 +183,9 @@ def _frozen(path: str, folder: str, options: Options, found: dict[str, Any]) -> 
         if seen and whole and seen[0].state == "ok":
             # The same bytes, and nothing wrong with them: there is no second opinion to be had.
             break
-        header, wal, one = _examined(copied, path, index, options.rules())
+        # SQLite is asked once more. Pages are walked once more unless their bytes are the same by hash.
+        walked = seen[0].walked if seen and whole else None
+        header, wal, one = _examined(copied, path, index, replace(options.rules(), walked=walked))
         seen.append(one)
     _take(found, path, header, wal, seen[0], options)
     same = all(one.same_as(seen[0]) for one in seen)

@@ -64,6 +64,9 @@ class Pages:
 
 def varint(data: bytes, place: int) -> tuple[int, int]:
     """The number at this place, and the place behind it; IndexError where the data ends before."""
+    value = data[place]
+    if value < 0x80:
+        return value, place + 1
     value = 0
     for turn in range(8):
         byte = data[place + turn]

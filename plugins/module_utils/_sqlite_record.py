@@ -11,6 +11,7 @@ often shows in a value that nothing else covers. What is text of the same length
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_pages import varint
@@ -44,24 +45,42 @@ def size_of(kind: int) -> int:
     return SIZES[kind] if kind < 12 else (kind - 12) // 2
 
 
+@lru_cache(maxsize=4096)
+def _layout(head: bytes) -> tuple[int, tuple[tuple[int, int, int, int], ...]] | str:
+    """The length of a record with this header, and each value in which anything can be wrong: which it is, its type and its bytes."""
+    try:
+        kinds, at = types(head)
+    except IndexError:
+        return "its record's header has no end"
+    except ValueError as problem:
+        return str(problem)
+    found = []
+    for turn, kind in enumerate(kinds):
+        end = at + size_of(kind)
+        if kind not in PLAIN and (kind < 12 or kind % 2):
+            found.append((turn, kind, at, end))
+        at = end
+    return at, tuple(found)
+
+
 def problem_of(payload: bytes, encoding: int) -> tuple[int, str] | None:
     """What in a whole payload SQLite cannot have written, and where."""
-    try:
-        kinds, at = types(payload)
-    except IndexError:
-        return 0, "its record's header has no end"
-    except ValueError as problem:
-        return 0, str(problem)
-    if at + sum(size_of(kind) for kind in kinds) != len(payload):
+    length = payload[0]
+    if length >= 0x80:
+        try:
+            length = varint(payload, 0)[0]
+        except IndexError:
+            length = len(payload)
+    # Rows of one table share a few headers.
+    known = _layout(payload[:length])
+    if isinstance(known, str):
+        return 0, known
+    if known[0] != len(payload):
         return 0, "its record is not as long as its values"
-    for turn, kind in enumerate(kinds):
-        size = size_of(kind)
-        # Whatever one byte holds is right, and so is nothing.
-        if kind not in PLAIN:
-            wrong = _value(kind, payload[at : at + size], encoding)
-            if wrong:
-                return at + wrong[0], f"value {turn + 1} {wrong[1]}"
-        at += size
+    for turn, kind, begins, ends in known[1]:
+        wrong = _value(kind, payload[begins:ends], encoding)
+        if wrong:
+            return begins + wrong[0], f"value {turn + 1} {wrong[1]}"
     return None
 
 

@@ -1,0 +1,419 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each state of a database, on real files; who holds it; and that a busy one is never called damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_holders, _sqlite_look, _sqlite_wal
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_look import DAMAGE
+
+SCHEMA = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, role TEXT CHECK (role IN ('buyer', 'vendor')));
+CREATE TABLE escrows (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users (id), amount INTEGER NOT NULL, note TEXT);
+CREATE INDEX escrows_amount ON escrows (amount);
+"""
+NEGATIVE = ({"name": "no_negative_escrow", "query": "SELECT id FROM escrows WHERE amount < 0"},)
+# Waits until its input ends, with what it was told to do done.
+CHILD = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1], isolation_level=None); {}; print('ready', flush=True); sys.stdin.read()"
+Holder = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Closed, with 300 rows on a few pages."""
+    path = tmp_path / "data/shop.db"
+    path.parent.mkdir()
+    fill(path)
+    return path
+
+
+def fill(path: Path, *, wal: bool = True, rows: int = 300) -> None:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA page_size=1024")
+    database.executescript(SCHEMA)
+    database.execute("BEGIN")
+    for number in range(1, rows + 1):
+        database.execute("INSERT INTO users VALUES (?, ?, ?)", (number, f"user-{number}", ("buyer", "vendor")[number % 2]))
+        database.execute("INSERT INTO escrows VALUES (?, ?, ?, ?)", (number, number, number * 1000, f"note of {number}"))
+    database.execute("COMMIT")
+    if wal:
+        database.execute("PRAGMA journal_mode=WAL")
+    database.close()
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[sqlite3.Connection]:
+    """Has committed rows that are in the -wal alone, and stays."""
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA wal_autocheckpoint=0")
+    for number in range(301, 341):
+        database.execute("INSERT INTO users VALUES (?, ?, 'buyer')", (number, f"user-{number}"))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def holder(path: Path) -> Iterator[Holder]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(does: str) -> subprocess.Popen[str]:
+        argv = [sys.executable, "-c", CHILD.format(does), str(path)]
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(child)
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        return child
+
+    yield start
+    for child in started:
+        child.communicate()
+
+
+def look(path: Path, **options: Any) -> dict[str, Any]:
+    scratch = path.parent.parent / "scratch"
+    asked = {"frozen": True, "scratch_dir": str(scratch), "lock_seconds": 0.5, "invariants": NEGATIVE, **options}
+    before = digests(path.parent)
+    found = _sqlite_look.look(str(path), _sqlite_look.Options(**asked))
+    assert digests(path.parent) == before, "looking changed a file"
+    assert not scratch.exists() or list(scratch.iterdir()) == []
+    return found
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in folder.iterdir() if one.is_file()}
+
+
+def write(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+def test_ok(path: Path, writer: sqlite3.Connection) -> None:
+    for frozen in (True, False):
+        for check in ("quick", "full"):
+            found = look(path, check=check, frozen=frozen)
+            assert (found["state"], found["certain"], found["sentences"], found["problem"]) == ("ok", True, [], None)
+            assert found["tables"] == {"users": 340, "escrows": 300} and found["journal_mode"] == "wal"
+            assert found["invariants"] == {"no_negative_escrow": {"rows": 0, "sample": [], "problem": None}}
+            assert found["wal"]["ends"] == "end" and found["wal"]["valid_commits"] == found["wal"]["commits"] == 40
+
+
+def test_missing_is_not_made(path: Path) -> None:
+    found = look(path.with_name("shopp.db"))
+    assert found["state"] == "missing" and "marketplace_database_path" in found["problem"]
+    assert not path.with_name("shopp.db").exists()
+
+
+def test_empty_tells_what_the_wal_still_has(path: Path, writer: sqlite3.Connection, tmp_path: Path) -> None:
+    copy = tmp_path / "copy/shop.db"
+    shutil.copytree(path.parent, copy.parent)
+    copy.write_bytes(b"")
+    found = look(copy)
+    assert found["state"] == "empty" and "holds 40 commits: keep it" in found["sentences"][1]
+
+
+@pytest.mark.parametrize("content", [b"\x00", b"-- a dump\n" * 300, bytes(65536), b"\x1f\x8b" + os.urandom(65534)])
+def test_not_a_database(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert look(path)["state"] == "not_a_database"
+
+
+def test_a_link_and_a_folder_are_unreadable(path: Path) -> None:
+    path.with_name("link").symlink_to(path)
+    path.with_name("folder").mkdir()
+    assert look(path.with_name("link"))["state"] == look(path.with_name("folder"))["state"] == "unreadable"
+
+
+def test_page_damage_names_pages_and_tables(path: Path) -> None:
+    root = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master WHERE name = 'users'").fetchone()[0]
+    write(path, (root - 1) * 1024, bytes(1024))
+    found = look(path)
+    assert found["state"] == "page_damage" and found["certain"] and found["damage"]["pages"][0] == root
+    assert {"name": "users", "type": "table", "pages": [root], "readable": False} in found["damage"]["objects"]
+    assert found["damage"]["rows"]["users"] is None and found["tables"]["escrows"] == 300
+    assert found["problem"].startswith(f"Pages of users are damaged: 1 ({root})")
+
+
+def test_a_file_that_ends_too_early_is_page_damage(path: Path) -> None:
+    pages = path.stat().st_size // 1024
+    os.truncate(path, (pages - 3) * 1024)
+    found = look(path)
+    assert found["state"] == "page_damage" and set(range(pages - 2, pages + 1)) <= set(found["damage"]["pages"])
+
+
+def test_a_first_page_that_is_gone_is_page_damage_and_no_other_kind_of_file(path: Path) -> None:
+    write(path, 0, os.urandom(1024))
+    found = look(path)
+    assert found["state"] == "page_damage" and 1 in found["damage"]["pages"]
+
+
+def test_btree_damage_names_the_index(path: Path) -> None:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA writable_schema=ON")
+    root = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'escrows_amount'").fetchone()[0]
+    database.execute("DELETE FROM sqlite_master WHERE name = 'escrows_amount'")
+    database.execute("PRAGMA writable_schema=RESET")
+    database.execute("INSERT INTO escrows VALUES (999, 1, 5, 'in no index')")
+    database.execute("PRAGMA writable_schema=ON")
+    sql = "CREATE INDEX escrows_amount ON escrows (amount)"
+    database.execute("INSERT INTO sqlite_master VALUES ('index', 'escrows_amount', 'escrows', ?, ?)", (root, sql))
+    database.close()
+    found = look(path)
+    assert found["state"] == "btree_damage" and found["certain"]
+    assert "row 301 missing from index escrows_amount" in found["damage"]["messages"] or "999" in str(
+        found["damage"]["messages"]
+    )
+    # Quick does not compare an index with its table.
+    assert look(path, check="quick")["state"] in ("ok", "btree_damage")
+
+
+def test_foreign_key_damage(path: Path) -> None:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("DELETE FROM users WHERE id IN (7, 9)")
+    database.close()
+    found = look(path, check="quick")
+    assert found["state"] == "foreign_key_damage" and found["certain"]
+    assert found["damage"]["foreign_keys"] == [{"table": "escrows", "rowid": one, "parent": "users"} for one in (7, 9)]
+    assert found["sentences"] == ["2 rows of escrows name a row of users that is not there."]
+
+
+def test_invariant_damage_by_the_site_and_by_the_schema(path: Path) -> None:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("UPDATE escrows SET amount = -amount WHERE id < 3")
+    found = look(path, check="quick")
+    assert found["state"] == "invariant_damage" and found["invariants"]["no_negative_escrow"]["rows"] == 2
+    assert found["invariants"]["no_negative_escrow"]["sample"] == [[2], [1]]
+    database.execute("UPDATE escrows SET amount = -amount WHERE id < 3")
+    database.execute("PRAGMA ignore_check_constraints=ON")
+    database.execute("UPDATE users SET role = 'bu1er' WHERE id = 3")
+    database.close()
+    found = look(path)
+    assert found["state"] == "invariant_damage" and "CHECK constraint failed in users" in found["problem"]
+
+
+def test_an_invariant_that_cannot_be_asked_proves_nothing(path: Path) -> None:
+    found = look(path, invariants=({"name": "typo", "query": "SELECT id FROM escrow"},))
+    assert found["state"] == "suspect" and "could not be asked: no such table" in found["problem"]
+    found = look(path, invariants=({"name": "act", "query": "DELETE FROM escrows"},))
+    assert found["state"] == "suspect" and found["tables"]["escrows"] == 300
+
+
+def test_wal_damage_is_not_silent(path: Path, writer: sqlite3.Connection) -> None:
+    write(path.with_name("shop.db-wal"), 32 + 10 * (24 + 1024) + 500, b"\xff\xff")
+    for frozen in (True, False):
+        found = look(path, frozen=frozen)
+        assert found["state"] == "wal_damage" and found["certain"] is frozen and found["wal"]["ends"] == "checksum"
+        assert "frame 11 is damaged" in found["problem"] and found["wal"]["valid_frames"] == 10
+        assert found["wal"]["valid_commits"] < found["wal"]["commits"] == 40
+
+
+def test_wal_without_an_index_that_ends_in_half_a_write_is_not_certain(
+    path: Path, writer: sqlite3.Connection, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy/shop.db"
+    shutil.copytree(path.parent, copy.parent)
+    (copy.parent / "shop.db-shm").unlink()
+    wal = copy.with_name("shop.db-wal")
+    write(wal, wal.stat().st_size - 100, bytes(50))
+    found = look(copy)
+    assert (
+        found["state"] == "wal_damage"
+        and not found["certain"]
+        and "a write that did not end, or a lost commit" in found["problem"]
+    )
+
+
+def test_a_wal_that_is_gone_is_known_of_by_its_index(path: Path, writer: sqlite3.Connection, tmp_path: Path) -> None:
+    copy = tmp_path / "copy/shop.db"
+    shutil.copytree(path.parent, copy.parent)
+    (copy.parent / "shop.db-wal").unlink()
+    found = look(copy)
+    assert found["state"] == "wal_damage" and "there is no -wal" in found["problem"]
+
+
+def test_stale_wal_of_another_generation(path: Path, tmp_path: Path) -> None:
+    """A backup that was put back over the database, with the -wal left beside it."""
+    backup = tmp_path / "backup.db"
+    shutil.copy(path, backup)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA wal_autocheckpoint=0")
+    for turn in range(3):
+        database.execute(
+            "INSERT INTO users SELECT id + 1000 * ?, name || '-again-' || ?, role FROM users WHERE id <= 300", (turn + 1, turn)
+        )
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    database.execute("UPDATE escrows SET note = note || ' and more of it'")
+    copy = tmp_path / "copy/shop.db"
+    copy.parent.mkdir()
+    shutil.copy(f"{path}-wal", f"{copy}-wal")
+    shutil.copy(backup, copy)
+    database.close()
+    found = look(copy)
+    assert found["state"] == "stale_wal" and "not its own" in found["problem"], found["sentences"]
+
+
+def test_deleted_but_open(path: Path, holder: Holder) -> None:
+    child = holder("d.execute('PRAGMA wal_autocheckpoint=0'); d.execute('INSERT INTO users VALUES (1001, 1001, null)')")
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(f"shop.db{suffix}").unlink()
+    found = look(path)
+    assert found["state"] == "deleted_but_open" and found["certain"] and found["deleted"]["pid"] == child.pid
+    assert "stopping that destroys it" in found["problem"]
+    for name, suffix in (("db", ""), ("wal", "-wal")):
+        shutil.copy(found["deleted"]["files"][name], path.parent / f"rescued.db{suffix}")
+    assert sqlite3.connect(path.parent / "rescued.db").execute("SELECT count(*) FROM users").fetchone() == (301,)
+
+
+def test_deleted_but_open_where_another_file_has_its_name(path: Path, holder: Holder) -> None:
+    holder("d.execute('SELECT count(*) FROM users').fetchall()")
+    shutil.copy(path, path.with_name("new"))
+    path.with_name("new").rename(path)
+    found = look(path)
+    assert found["state"] == "deleted_but_open" and "Another file has its name now" in found["problem"]
+
+
+def test_a_deleted_file_of_the_same_name_elsewhere_is_not_ours(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other/shop.db"
+    other.parent.mkdir()
+    shutil.copy(path, other)
+    with other.open("rb"):
+        other.unlink()
+        assert look(path)["state"] == "ok"
+
+
+def test_locked_names_who(path: Path, holder: Holder) -> None:
+    child = holder("d.execute('BEGIN IMMEDIATE')")
+    found = look(path, frozen=False)
+    assert found["state"] == "locked" and f"pid {child.pid}" in found["lock_problem"] == found["problem"]
+    (one,) = [one for one in found["holders"] if one["pid"] == child.pid]
+    assert "write" in one["locks"] and {"db", "wal", "shm"} <= set(one["files"]) and not one["deleted"]
+    assert one["start_ticks"] and one["since"].endswith("Z") and one["command"] and one["user"]
+    # Frozen writers may hold what they want.
+    assert look(path)["state"] == "ok"
+
+
+@pytest.mark.parametrize(("begin", "lock"), [("BEGIN IMMEDIATE", "reserved"), ("BEGIN EXCLUSIVE", "exclusive")])
+def test_locked_without_a_wal(path: Path, holder: Holder, begin: str, lock: str) -> None:
+    path.unlink()
+    fill(path, wal=False)
+    time.sleep(0.1)
+    holder(f"d.execute('{begin}')")
+    found = look(path, frozen=False)
+    assert found["state"] == "locked" and lock in found["holders"][0]["locks"]
+
+
+def test_a_reader_locks_nobody_out(path: Path, holder: Holder) -> None:
+    child = holder("d.execute('BEGIN'); d.execute('SELECT count(*) FROM users').fetchall()")
+    found = look(path, frozen=False)
+    assert found["state"] == "ok" and found["lock_problem"] is None
+    assert next(one for one in found["holders"] if one["pid"] == child.pid)["locks"] == ["read", "shared"]
+
+
+def test_one_that_only_has_it_open_is_a_holder(path: Path, holder: Holder) -> None:
+    child = holder("open(sys.argv[1], 'rb'); d.execute('SELECT count(*) FROM users').fetchall()")
+    assert child.pid in [one["pid"] for one in _sqlite_holders.holders(str(path))]
+
+
+def test_a_set_that_changes_while_it_is_to_be_frozen_is_suspect(
+    path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _sqlite_look._examined
+
+    def examined(*arguments: Any) -> Any:
+        writer.execute("UPDATE escrows SET amount = amount + 1 WHERE id = 1")
+        return real(*arguments)
+
+    monkeypatch.setattr(_sqlite_look, "_examined", examined)
+    options = _sqlite_look.Options(frozen=True, scratch_dir=str(path.parent.parent / "scratch"))
+    found = _sqlite_look.look(str(path), options)
+    assert found["state"] == "suspect" and not found["certain"] and "to be frozen" in found["problem"]
+
+
+def test_in_place_changes_nothing(path: Path) -> None:
+    """For a file that is the caller's own: no copy, no sidecar left, and none written into it."""
+    found = look(path, copy=False)
+    assert found["state"] == "ok" and found["certain"] and found["holders"] == []
+    assert [one.name for one in path.parent.iterdir()] == ["shop.db"]
+    summary = _sqlite_look.summary_of(str(path))
+    assert summary["tables"] == {"users": 300, "escrows": 300} and summary["page_size"] == 1024
+
+
+def test_in_place_with_a_wal_keeps_the_wal(path: Path, writer: sqlite3.Connection, tmp_path: Path) -> None:
+    copy = tmp_path / "copy/shop.db"
+    shutil.copytree(path.parent, copy.parent)
+    (copy.parent / "shop.db-shm").unlink()
+    found = look(copy, copy=False)
+    assert found["state"] == "ok" and found["tables"]["users"] == 340
+    assert sorted(one.name for one in copy.parent.iterdir()) == ["shop.db", "shop.db-wal"]
+
+
+def test_a_healthy_database_under_heavy_checkpoints_is_never_damaged(tmp_path: Path) -> None:
+    """Thirty full looks while another process writes and checkpoints as fast as it can."""
+    path = tmp_path / "data/shop.db"
+    path.parent.mkdir()
+    fill(path)
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        database = sqlite3.connect(path, isolation_level=None, timeout=10)
+        database.execute("PRAGMA wal_autocheckpoint=20")
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("UPDATE escrows SET amount = ?, note = ? WHERE id = ?", (turn, "n" * (turn % 700), 1 + turn % 300))
+            database.execute("INSERT INTO users VALUES (?, ?, 'buyer')", (10000 + turn, f"new-{turn}"))
+            database.execute("DELETE FROM users WHERE id = ?", (10000 + turn - 200,))
+            database.execute("COMMIT")
+            if turn % 100 == 0:
+                database.execute(f"PRAGMA wal_checkpoint({('PASSIVE', 'RESTART', 'TRUNCATE')[turn // 100 % 3]})")
+            # Half of the time at full speed, half of it with pauses in which a whole copy can be made.
+            if turn // 500 % 2:
+                time.sleep(0.02)
+        database.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        options = _sqlite_look.Options(scratch_dir=str(tmp_path / "scratch"), lock_seconds=0.2, invariants=NEGATIVE)
+        states = [_sqlite_look.look(str(path), options)["state"] for _turn in range(30)]
+    finally:
+        stop.set()
+        thread.join()
+    assert not failures and not set(states) & set(DAMAGE), states
+    assert set(states) <= {"ok", "suspect", "locked"}
+    print(states.count("ok"), "of 30 copies were whole")
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_frames_of_either_order_are_walked(path: Path, writer: sqlite3.Connection, tmp_path: Path, order: str) -> None:
+    """A -wal that was made on the other kind of machine."""
+    data = bytearray(path.with_name("shop.db-wal").read_bytes())
+    word, sign = (0x377F0683, ">") if order == "big" else (0x377F0682, "<")
+    data[0:4] = word.to_bytes(4, "big")
+    sums = _sqlite_wal.checksum(bytes(data[:24]), sign, 0, 0)
+    data[24:32] = b"".join(one.to_bytes(4, "big") for one in sums)
+    for at in range(32, len(data), 24 + 1024):
+        sums = _sqlite_wal.checksum(bytes(data[at : at + 8]), sign, *sums)
+        sums = _sqlite_wal.checksum(bytes(data[at + 24 : at + 24 + 1024]), sign, *sums)
+        data[at + 16 : at + 24] = b"".join(one.to_bytes(4, "big") for one in sums)
+    (tmp_path / "x.db-wal").write_bytes(data)
+    found = _sqlite_wal.walk(str(tmp_path / "x.db-wal"))
+    assert found["ends"] == "end" and found["valid_commits"] == 40 and found["problem"] is None
+    shutil.copy(path, tmp_path / "x.db")
+    assert sqlite3.connect(tmp_path / "x.db").execute("SELECT count(*) FROM users").fetchone() == (340,)
