@@ -47,15 +47,16 @@ class Header:
     problems: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
-        known = self.kind == "database" and self.page_size
+        plain = self.kind == "database"
         return {
             "bytes": self.size,
-            "page_size": self.page_size if known else None,
-            "page_count": self.page_count if known else None,
-            "freelist_pages": self.freelist_pages if known else None,
-            "last_change_counter": self.change_counter if known else None,
-            "schema_version": self.user_version if known else None,
-            "journal_mode": ("wal" if self.wal_mode else "delete") if known else None,
+            "page_size": self.page_size or None,
+            "page_count": self.page_count if self.page_size else None,
+            # An encrypted database keeps these to itself.
+            "freelist_pages": self.freelist_pages if plain and self.page_size else None,
+            "last_change_counter": self.change_counter if plain and self.page_size else None,
+            "schema_version": self.user_version if plain and self.page_size else None,
+            "journal_mode": ("wal" if self.wal_mode else "delete") if self.page_size else None,
         }
 
 

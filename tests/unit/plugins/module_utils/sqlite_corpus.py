@@ -12,7 +12,7 @@ from pathlib import Path
 from unit.plugins.module_utils.sqlite_page_map import Mapped, PageMap, Value, number
 
 PAGE, TREE, KEYS, RULE, WAL, OK = "page_damage", "btree_damage", "foreign_key_damage", "invariant_damage", "wal_damage", "ok"
-EACH = 38
+EACH = 36
 
 
 @dataclass
@@ -130,8 +130,12 @@ class Maker:
 
     def _key(self, group: str, page: int, mapped: Mapped) -> Damage | None:
         data = self.map.data(page)
-        # Rows are without gaps here: the bound may not move at all.
-        places = [last - 1 for _first, last, what in mapped.spans if what == "key" and data[last - 1] < 0x7F]
+        # Where the next row has the next number, the bound may not move at all.
+        rows = {row for one in self.map.of("table leaf", mapped.owner) for row in self.map.map[one].rows}
+        keys = [last - 1 for _first, last, what in mapped.spans if what == "key"]
+        places = [
+            at for at, row in zip(keys, mapped.rows, strict=True) if row is not None and row + 1 in rows and data[at] < 0x7F
+        ]
         if not places or mapped.owner == "sqlite_schema":
             return None
         at = self.random.choice(places)
