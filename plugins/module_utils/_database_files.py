@@ -14,14 +14,12 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import stat
 from dataclasses import dataclass
 from typing import Any, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_files
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes, sentence_from
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
 # In this order: a copy that is torn by a kill has the database itself first.
@@ -31,7 +29,7 @@ DERIVED = "-shm"
 DELETED = " (deleted)"
 FLOOR_BYTES = 64 * 1024 * 1024
 COPY_SECONDS = 3600.0
-SMALL_BYTES = 1024 * 1024
+CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -144,15 +142,13 @@ def nobody_has_it_open(path: str) -> None:
 
 
 def sha256(path: str) -> str:
-    """By the command where a file is large: it is as fast, and we do not wait for it while holding what others need."""
-    if os.stat(path).st_size <= SMALL_BYTES:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    answer = run(["sha256sum", "--binary", "--", path], COPY_SECONDS)
-    digest = answer.out.decode("ascii", "replace").lstrip("\\")[:64]
-    if not answer.ok or not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise NotRestored("unreadable", f"sha256sum of {path} failed: {sentence_from(answer.err) or 'no answer in time'}.")
-    return digest
+    """In here, because the library knows the processor's own way, and takes a quarter of the time of sha256sum."""
+    digest, buffer = hashlib.sha256(), bytearray(CHUNK)
+    window = memoryview(buffer)
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(window):
+            digest.update(window[:count])
+    return digest.hexdigest()
 
 
 def free_bytes(folder: str) -> int:
