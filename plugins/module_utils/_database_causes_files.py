@@ -24,6 +24,8 @@ DAMAGED = {
 }
 # What SQLite says, through whoever works with the database.
 _MALFORMED = ("disk image is malformed", "file is not a database", "integrity check failed")
+# What sqlite_info says where one copy was damaged and no other showed the same.
+_SEEN_ONCE = "looks damaged"
 _READ_ONLY = ("readonly database", "read-only file system", "unable to open database file", "disk i/o error")
 
 
@@ -103,6 +105,8 @@ def damaged(view: DatabaseView) -> Finding | None:
     said = view.complains(*_MALFORMED)
     if view.state in DAMAGED:
         sentence = f"{view.site.path} {DAMAGED[view.state]}"
+    elif view.state == "suspect" and any(_SEEN_ONCE in one for one in view.seen()):
+        sentence = f"{view.site.path} looked damaged once"
     elif said and view.state not in ("ok", "encrypted", "encrypted_wrong_key"):
         sentence = f"{view.site.path} may be damaged"
     else:

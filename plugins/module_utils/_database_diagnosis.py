@@ -21,7 +21,7 @@ BELOW = ("read-only-data", "disk-full", "inodes-exhausted")
 # What a lock explains by itself.
 BECAUSE_OF_A_LOCK = ("pool-exhausted", "server-unexplained")
 UNKNOWN = {
-    "suspect": "whether the database is whole is unknown, no copy was: it is written to faster than it is copied",
+    "suspect": "whether the database is whole is unknown",
     "encrypted": "whether the database is whole is unknown: it is encrypted, and cannot be opened here",
     "unreadable": "whether the database is whole is unknown: it could not be read",
     "unknown": "whether the database is whole is unknown: it was not looked at",

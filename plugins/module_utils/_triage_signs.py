@@ -86,6 +86,8 @@ def _damage(compose: Mapping[str, Any], site: Mapping[str, Any]) -> str:
 
 def _of_a_copy(database: Mapping[str, Any]) -> str:
     found = SUSPECT.get(str(database.get("state")))
+    if database.get("state") == "suspect" and any("looks damaged" in str(one) for one in database.get("sentences") or []):
+        found = "looked damaged once"
     return f"{_text(database.get('path') or 'the database')} {found}" if found else ""
 
 

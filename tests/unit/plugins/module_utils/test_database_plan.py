@@ -335,6 +335,21 @@ def test_a_copy_that_was_never_whole_is_unknown_and_no_damage() -> None:
     assert decided["settled"] and "unknown" in decided["risks"][0]
 
 
+def test_a_check_that_did_not_end_is_said_as_that_and_blames_nobody() -> None:
+    found = facts()
+    found["sqlite"].update(state="suspect", sentences=["the check did not end within 300 s"])
+    assert decide(found)["risks"] == ["whether the database is whole is unknown (the check did not end within 300 s)"]
+
+
+def test_damage_that_one_copy_showed_is_suspected() -> None:
+    found = facts()
+    found["sqlite"].update(
+        state="suspect", sentences=["A copy of x looks damaged, and no second one shows the same: freeze its writers."]
+    )
+    decided = decide(found)
+    assert roots(decided) == ["database-damaged"] and decided["suspected"] and decided["hand_over"] == CORRUPTION
+
+
 def test_a_wrong_key_is_no_damage() -> None:
     found = says(facts(), "database: file is not a database")
     found["sqlite"]["state"] = "encrypted_wrong_key"
