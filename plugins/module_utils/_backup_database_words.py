@@ -16,6 +16,10 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._summa
 TOLD = 3
 
 
+def count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def short(sha256: Any) -> str:
     return f"sha256 {str(sha256)[:8]}…" if sha256 else "no sha256"
 
@@ -24,7 +28,7 @@ def _did(one: dict[str, Any]) -> str:
     image = one["manifest"].get("image") or {}
     tables = image.get("tables") or {}
     rows = sum(number for number in tables.values() if isinstance(number, int))
-    what = f"{human_bytes(image.get('bytes') or 0)} in {human_bytes(one['bytes'])}, {len(tables)} tables, {rows} rows, {short(one['sha256'])}"
+    what = f"{human_bytes(image.get('bytes') or 0)} in {human_bytes(one['bytes'])}, {count(len(tables), 'table')}, {count(rows, 'row')}, {short(one['sha256'])}"
     if one["state"] == "made":
         how = f", read in {one['image_seconds']:.2f} s" if one.get("image_seconds") is not None else ""
         return f"database: {what}{how}, {one['seconds']:.1f} s in all"

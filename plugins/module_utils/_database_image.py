@@ -23,7 +23,9 @@ def judged(
     """As a restore judges it, by integrity_check, foreign keys and what must hold; what is encrypted and has no key here is `encrypted`."""
     found = _database_candidate.look(path, key if sealed else "", list(invariants), seconds)
     facts = {name: found["summary"].get(name) for name in FACTS}
-    return {"state": found["state"], "sentences": found["sentences"] or [found["state"]], **facts}
+    # Where it lies for now helps nobody.
+    sentences = [one.replace(path, "the image") for one in found["sentences"]] or [found["state"]]
+    return {"state": found["state"], "sentences": sentences, **facts}
 
 
 def last_commit(path: str) -> float:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sqlite3
@@ -22,6 +23,7 @@ from unit.plugins.databases import (
     open_elsewhere,
     opened,
     order,
+    plain,
     restored,
     rows,
     written_to,
@@ -130,7 +132,6 @@ def test_an_encrypted_database_in_use_without_its_key_is_refused(tmp_path: Path)
     )
 
 
-@pytest.mark.skipif("sqlcipher3" in sys.modules, reason="it is there")
 def test_without_its_library_an_encrypted_database_in_use_is_refused(tmp_path: Path) -> None:
     with suppress(ImportError):
         import sqlcipher3  # noqa: F401
@@ -168,3 +169,22 @@ def test_a_key_is_no_sql() -> None:
     _sqlite_image.unlocked(Fake(), "it's")
     assert asked == ["PRAGMA key = 'it''s'"]
     assert "it's" not in repr(_database_backup.Order("m", "/p", "/f", KEY, database_key="it's"))
+
+
+def test_with_its_key_an_encrypted_database_in_use_is_one_encrypted_image(tmp_path: Path) -> None:
+    sqlcipher = pytest.importorskip("sqlcipher3.dbapi2")
+    live = tmp_path / "data" / "marketplace.db"
+    live.parent.mkdir()
+    key = "it's a key"
+    with closing(sqlcipher.connect(str(live), isolation_level=None)) as user:
+        _sqlite_image.unlocked(user, key)
+        user.executescript(
+            "PRAGMA journal_mode=WAL; CREATE TABLE orders(id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2)"
+        )
+        with open_elsewhere(live):
+            found = made(order(tmp_path, database_key=key))
+            assert "another key" in backed_up(order(tmp_path, database_key="wrong"))["problem"]
+    image = found["manifest"]["image"]
+    assert (image["made"], image["state"], image["tables"]) == ("online", "ok", {"orders": 2})
+    raw = gzip.decompress(plain(found["path"]))
+    assert not raw.startswith(b"SQLite format 3") and b"orders" not in raw
