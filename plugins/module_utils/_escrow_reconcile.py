@@ -18,6 +18,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
 
 COLUMNS = ("id", "state", "wallet", "amount", "funding_txid", "payout_txid")
 OPEN = ("unfunded", "funded", "signing")
+WAITING = (*OPEN, "not_set_up")
 STATES = ("not_set_up", *OPEN, "paid", "not_escrow")
 # The most dangerous first: what could be paid twice, then what could be thrown away, then what nobody knows.
 KINDS = (
@@ -28,6 +29,8 @@ KINDS = (
     "row_without_wallet",
     "state_unknown",
 )
+
+MOST_NAMED = 3
 
 Wallets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -100,7 +103,8 @@ def not_compared(why: str) -> dict[str, Any]:
 def judge(rows: Sequence[Row], wallets: Wallets, chain: Chain, backup: Backup, problem: str = "") -> dict[str, Any]:
     """wallets: by role, then by name, what _wallet_ledger.read tells of each. problem: what is wrong with the rows as a whole."""
     look = _Look(rows, wallets, chain, backup)
-    found = [one for name in sorted(look.names) for one in look.of_wallet(name)]
+    found = look.named_payouts()
+    found += [one for name in sorted(look.names) for one in look.of_wallet(name)]
     found += [
         _mismatch("row_without_wallet", row, f"{row.state} and names no wallet")
         for row in rows
@@ -147,9 +151,17 @@ class _Look:
         for row in rows:
             if row.wallet:
                 self.named.setdefault(row.wallet, []).append(row)
-        self.claimed = {row.payout for row in rows if row.payout}
+        left = {one["txid"] for each in wallets.values() for wallet in each.values() for one in _out(wallet["transfers"])}
+        # An application may write the payout's name while it signs; the payout may have come to the chain after the backup.
+        self.paid = [row for row in rows if row.state in WAITING and row.payout and row.payout in left]
+        self.claimed = {row.payout for row in rows if row.payout and row.state in ("paid", "not_escrow")}
+        self.claimed |= {row.payout for row in self.paid}
         self.names = {name for each in wallets.values() for name in each} | set(self.named)
         self.notes: list[str] = []
+
+    def named_payouts(self) -> list[dict[str, Any]]:
+        """Rows that are open although the very payout that they name left a wallet, whatever its amount."""
+        return [_paid_but_open(row, row.payout) for row in self.paid]
 
     def of_wallet(self, name: str) -> list[dict[str, Any]]:
         rows = self.named.get(name, [])
@@ -187,24 +199,29 @@ class _Look:
 
     def _money(self, name: str, rows: Sequence[Row], there: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What left the wallet and belongs to no row, given to the rows that are still open."""
-        left = {one["txid"]: one for each in there.values() for one in _out(each["transfers"]) if one["txid"]}
+        # Whoever did not send it may know less of its amount.
+        left: dict[str, Mapping[str, Any]] = {}
+        for one in (one for each in there.values() for one in _out(each["transfers"]) if one["txid"]):
+            left[one["txid"]] = max(left.get(one["txid"], one), one, key=lambda known: known["amount"] or 0)
         loose = [left[txid] for txid in sorted(left) if txid not in self.claimed]
-        # A wallet that also serves the site itself, for tests of escrow, pays what no row names.
+        # A wallet that also serves the site itself, for tests of escrow, pays what no row names. So it may pay an escrow in parts, or
+        # with a commission: while one is open, what fits no row's amount may be its payout.
         own = any(row.state == "not_escrow" for row in rows)
         alone = len(rows) == 1
         # One wallet for one escrow: whatever left it was its payout, whenever.
         strays = loose if alone else [one for one in loose if self._after_backup(name, one)]
         found = []
-        waiting = [row for row in rows if row.state in (*OPEN, "not_set_up")]
+        waiting = [row for row in rows if row.state in WAITING and row not in self.paid]
+        open_rows = [row for row in rows if row.state in WAITING]
         for stray in strays:
             row = _whose(stray, waiting, alone)
             if row is not None:
                 waiting.remove(row)
-                found.append(
-                    _mismatch("paid_but_open", row, f"{row.state}, and the chain has its payout {stray['txid'][:16]}…")
-                )
-            elif not own and self._after_backup(name, stray):
+                found.append(_paid_but_open(row, stray["txid"]))
+            elif self._after_backup(name, stray) and not (own and (not open_rows or stray["amount"] == 0)):
                 said = f"wallet {name} paid {stray['txid'][:16]}… ({_amount(stray)}), which no escrow's row names"
+                if open_rows:
+                    said += f" and which may be the payout of {_some([row.id for row in open_rows])}"
                 found.append(_mismatch("outgoing_without_row", None, said, name))
         for row in waiting:
             why = self._why_unknown(there) if row.state in ("funded", "signing") else ""
@@ -248,6 +265,10 @@ class _Look:
         return "; ".join(dict.fromkeys(reasons))
 
 
+def _paid_but_open(row: Row, txid: str) -> dict[str, Any]:
+    return _mismatch("paid_but_open", row, f"{row.state}, and the chain has its payout {txid[:16]}…")
+
+
 def _whose(stray: Mapping[str, Any], waiting: Sequence[Row], alone: bool) -> Row | None:
     """The row that a payment was for: the only one, else the one of that amount, the wallet's fee in or out."""
     if alone:
@@ -267,6 +288,10 @@ def _first_problem(there: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _amount(stray: Mapping[str, Any]) -> str:
     return "amount unknown" if stray["amount"] is None else f"{stray['amount'] / 1e12:.12f}".rstrip("0").rstrip(".") + " XMR"
+
+
+def _some(ids: Sequence[str]) -> str:
+    return f"escrow {_listed(ids)}" if len(ids) <= MOST_NAMED else f"one of {len(ids)} open escrows"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -101,8 +101,35 @@ def test_a_wallet_that_is_no_escrows_is_left_alone() -> None:
 
 def test_a_wallet_that_serves_the_site_itself_too_may_pay_what_no_row_names() -> None:
     rows = [row("not_escrow", "test"), row("funded", amount=70), row("funded", "E-2", amount=50)]
-    assert kinds(rows, at(knows(out(amount=5)))) == []
     assert kinds(rows, at(knows(out(amount=69)))) == [("paid_but_open", "E-1")]
+    # To itself, as its test of escrow does: nobody got anything.
+    assert kinds(rows, at(knows(out(amount=0)))) == []
+    assert kinds([rows[0], row("paid")], at(knows(out(amount=5)))) == []
+
+
+@pytest.mark.parametrize("amount", [95, 40, None])
+def test_a_payout_with_a_commission_or_in_parts_is_not_taken_for_the_sites_own(amount: int | None) -> None:
+    rows = [row("not_escrow", "test"), row("funded", amount=100)]
+    found = reconcile.judge(rows, at(knows(out(amount=amount))), CHAIN, Backup())["mismatches"]  # type: ignore[arg-type]
+    assert [(one["kind"], one["wallet"]) for one in found] == [("outgoing_without_row", "escrow_1")]
+    assert "may be the payout of escrow E-1" in found[0]["sentence"]
+    assert kinds(rows, at(knows(out(amount=95, height=150))), Backup({"buyer": {"escrow_1": 160}})) == []
+    assert kinds([row("not_escrow", "test", payout=TXID), rows[1]], at(knows(out(amount=95)))) == []
+
+
+@pytest.mark.parametrize("state", ["not_set_up", "unfunded", "funded", "signing"])
+def test_an_open_escrow_that_names_the_payout_that_the_chain_has_is_paid(state: str) -> None:
+    expected = [("paid_but_open", "E-1")] + [("not_set_up_with_wallet", "E-1")] * (state == "not_set_up")
+    assert kinds([row(state, payout=TXID)], at(knows(out(amount=7)))) == expected
+    # Also out of a wallet that others use, or another one, and long before the backup.
+    shared = [row(state, payout=TXID), row("not_escrow", "test")]
+    assert kinds(shared, at(knows(out(height=150))), Backup({"buyer": {"escrow_1": 160}})) == expected
+    elsewhere = {**at(knows(out()), names=("other",))}
+    assert ("paid_but_open", "E-1") in kinds([row(state, payout=TXID), row("not_escrow", "x", "other")], elsewhere)
+
+
+def test_an_open_escrow_that_names_a_payout_that_nobody_sent_matches() -> None:
+    assert kinds([row("signing", payout=TXID)], at(knows())) == []
 
 
 def test_keys_of_an_escrow_that_is_not_set_up_may_be_thrown_away() -> None:
