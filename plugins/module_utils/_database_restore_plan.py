@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 
-# Of the hash of the plan, in the word that opens the shop.
+# Of a hash over the plan and all mismatches, in the word that opens the shop.
 SHORT = 6
 MOST = 3
 
@@ -88,16 +90,32 @@ def _risks(chosen: Mapping[str, Any], sqlite: Mapping[str, Any], image: Mapping[
 
 
 def reopening(reconcile: Mapping[str, Any], plan_hash: str, confirm: str = "") -> dict[str, Any]:
-    """With no mismatch nobody is asked; else the word names how many, and which restore."""
-    count = int(reconcile["count"])
+    """With no mismatch nobody is asked; else the word stands for this restore and these mismatches, and for no others."""
+    count, found = int(reconcile["count"]), reconcile["mismatches"]
     if count == 0:
         said = f"{reconcile['rows']} escrows agree with wallets and chain"
-        return {"count": 0, "confirm": "", "given": True, "why": said}
-    word = f"reopen:{count}-mismatches-{plan_hash[:SHORT]}"
+        return {"count": 0, "compared": True, "confirm": "", "given": True, "why": said}
+    compared = bool(reconcile.get("compared", True))
+    digest = _digest(plan_hash, found, compared)
+    word = f"reopen:{count}-mismatches-{digest}" if compared else f"reopen:not-compared-{digest}"
     given = word in [one.strip() for one in confirm.split(",")]
-    first = "; ".join(one["sentence"] for one in reconcile["mismatches"][:MOST])
+    kinds = ", ".join(f"{number} {kind}" for kind, number in (reconcile.get("kinds") or {}).items()) if compared else ""
+    first = "; ".join(one["sentence"] for one in found[:MOST])
     more = f"; and {count - MOST} more" if count > MOST else ""
-    return {"count": count, "confirm": word, "given": given, "why": f"{first}{more}"}
+    return {
+        "count": count,
+        "compared": compared,
+        "confirm": word,
+        "given": given,
+        "why": f"{kinds}{': ' if kinds else ''}{first}{more}",
+    }
+
+
+def _digest(plan_hash: str, found: Sequence[Mapping[str, Any]], compared: bool) -> str:
+    """Sentences tell of heights, which grow from run to run; where nothing was compared the sentence is all there is."""
+    names = ("kind", "id", "wallet", "txid") if compared else ("kind", "sentence")
+    told = sorted([str(one.get(name) or "") for name in names] for one in found)
+    return hashlib.sha256(json.dumps([plan_hash, told]).encode()).hexdigest()[:SHORT]
 
 
 def span(seconds: Any) -> str:

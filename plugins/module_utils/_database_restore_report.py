@@ -188,6 +188,8 @@ class _Report:
         if self.check or self.opened:
             return ""
         count = self.reopening.get("count")
+        if count and not self.reopening["compared"]:
+            return "DATABASE RESTORED, SHOP STILL CLOSED (not compared with wallets and chain)"
         if count:
             return f"DATABASE RESTORED, SHOP STILL CLOSED ({count} mismatch{'' if count == 1 else 'es'})"
         if self.damaged:

@@ -96,7 +96,7 @@ def not_compared(why: str) -> dict[str, Any]:
     """One mismatch: nobody knows."""
     return {
         "mismatches": [_mismatch("state_unknown", None, why)], "count": 1, "kinds": {"state_unknown": 1}, "rows": 0, "wallets": {},
-        "notes": [],
+        "notes": [], "compared": False,
     }  # fmt: skip
 
 
@@ -126,14 +126,16 @@ def judge(rows: Sequence[Row], wallets: Wallets, chain: Chain, backup: Backup, p
         "rows": len(rows),
         "wallets": {role: len(each) for role, each in wallets.items()},
         "notes": look.notes,
+        "compared": True,
     }
 
 
-def _mismatch(kind: str, row: Row | None, said: str, wallet: str = "") -> dict[str, Any]:
+def _mismatch(kind: str, row: Row | None, said: str, wallet: str = "", txid: str = "") -> dict[str, Any]:
     return {
         "kind": kind,
         "id": row.id if row else None,
         "wallet": (row.wallet if row else wallet) or None,
+        "txid": txid or None,
         "sentence": f"escrow {row.id} is {said}"
         if row and kind != "state_unknown"
         else f"escrow {row.id} {said}"
@@ -222,7 +224,7 @@ class _Look:
                 said = f"wallet {name} paid {stray['txid'][:16]}… ({_amount(stray)}), which no escrow's row names"
                 if open_rows:
                     said += f" and which may be the payout of {_some([row.id for row in open_rows])}"
-                found.append(_mismatch("outgoing_without_row", None, said, name))
+                found.append(_mismatch("outgoing_without_row", None, said, name, stray["txid"]))
         for row in waiting:
             why = self._why_unknown(there) if row.state in ("funded", "signing") else ""
             if why:
@@ -266,7 +268,7 @@ class _Look:
 
 
 def _paid_but_open(row: Row, txid: str) -> dict[str, Any]:
-    return _mismatch("paid_but_open", row, f"{row.state}, and the chain has its payout {txid[:16]}…")
+    return _mismatch("paid_but_open", row, f"{row.state}, and the chain has its payout {txid[:16]}…", txid=txid)
 
 
 def _whose(stray: Mapping[str, Any], waiting: Sequence[Row], alone: bool) -> Row | None:

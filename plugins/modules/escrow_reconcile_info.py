@@ -133,12 +133,15 @@ reconcile:
       type: int
     mismatches:
       description:
-        - The most dangerous first, each with C(kind), C(id) of the escrow, C(wallet) and C(sentence).
+        - The most dangerous first, each with C(kind), C(id) of the escrow, C(wallet), C(txid) of the payment and C(sentence).
         - V(paid_but_open), an escrow that the chain has paid; V(not_set_up_with_wallet), whose existing keys an application may throw away;
           V(outgoing_without_row), money that left since the backup; V(wallet_without_row); V(row_without_wallet); V(state_unknown), where
           nobody can tell.
       type: list
       elements: dict
+    compared:
+      description: Whether rows were compared at all. Where not, the only mismatch says why.
+      type: bool
     kinds:
       description: How many there are of each kind that there is.
       type: dict

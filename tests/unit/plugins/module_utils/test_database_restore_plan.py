@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_plan import plan, reopening, span
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._escrow_reconcile import not_compared
 
 NAME = "marketplace-db-20261128T010000Z"
 IMAGE = {"tables": {"orders": 90, "escrows": 7, "users": 5}, "schema_version": 31}
@@ -56,14 +58,51 @@ def test_without_a_good_backup_it_says_why() -> None:
     assert (found["ready"], found["given"], found["why"]) == (False, False, "No backup is good")
 
 
-@pytest.mark.parametrize("confirm", ["", "reopen:1-mismatches-9f3c21", "reopen:2-mismatches-000000"])
-def test_the_word_that_opens_the_shop_counts_the_mismatches_and_names_the_restore(confirm: str) -> None:
-    told = {"count": 2, "rows": 40, "mismatches": [{"sentence": "a is paid"}, {"sentence": "b has no row"}]}
-    found = reopening(told, "9f3c21aa", confirm)
-    assert found["confirm"] == "reopen:2-mismatches-9f3c21"
+def mismatch(kind: str = "paid_but_open", name: str | None = "E-1", wallet: str = "escrow_1", **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "id": name, "wallet": wallet, "txid": None, "sentence": f"{name} is paid", **more}
+
+
+def asked(*found: dict[str, Any], restore: str = "9f3c21aa") -> str:
+    kinds = {one["kind"]: 1 for one in found}
+    return reopening({"count": len(found), "rows": 40, "kinds": kinds, "mismatches": list(found)}, restore)["confirm"]
+
+
+def test_the_word_that_opens_the_shop_is_asked_for_with_the_most_dangerous_first() -> None:
+    told = {
+        "count": 2, "rows": 40, "kinds": {"paid_but_open": 1, "state_unknown": 1}, "mismatches": [mismatch(), mismatch("state_unknown", "b")],
+    }  # fmt: skip
+    found = reopening(told, "9f3c21aa")
+    assert re.fullmatch(r"reopen:2-mismatches-[0-9a-f]{6}", found["confirm"])
     assert found["given"] is False
-    assert found["why"] == "a is paid; b has no row"
-    assert reopening(told, "9f3c21aa", "reopen:2-mismatches-9f3c21")["given"] is True
+    assert found["why"] == "1 paid_but_open, 1 state_unknown: E-1 is paid; b is paid"
+    assert reopening(told, "9f3c21aa", f"x, {found['confirm']}")["given"] is True
+    assert reopening(told, "9f3c21aa", "reopen:2-mismatches-9f3c21")["given"] is False
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        mismatch("state_unknown"),
+        mismatch(name="E-2"),
+        mismatch(wallet="escrow_2"),
+        mismatch(txid="cd" * 32),
+    ],
+)
+def test_a_word_for_other_mismatches_does_not_count(other: dict[str, Any]) -> None:
+    assert asked(mismatch()) != asked(other)
+
+
+def test_the_word_stays_while_the_mismatches_do() -> None:
+    one, two = mismatch(sentence="at height 7"), mismatch("state_unknown", "E-2")
+    assert asked(one, two) == asked(two, mismatch(sentence="at height 8"))
+    assert asked(one) != asked(one, restore="000000aa")
+
+
+def test_where_nothing_was_compared_the_word_says_so() -> None:
+    found = reopening(not_compared("the database cannot be asked"), "9f3c21aa")
+    assert re.fullmatch(r"reopen:not-compared-[0-9a-f]{6}", found["confirm"])
+    assert (found["why"], found["compared"]) == ("the database cannot be asked", False)
+    assert found["confirm"] != reopening(not_compared("no query"), "9f3c21aa")["confirm"]
 
 
 def test_without_a_mismatch_nobody_is_asked() -> None:

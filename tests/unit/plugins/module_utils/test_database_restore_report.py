@@ -10,6 +10,7 @@ from unit.plugins.module_utils.test_database_restore_plan import NAME, PLANNED
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_plan import plan, reopening
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_report import report
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._escrow_reconcile import not_compared
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._outcome import judge
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import summary
 
@@ -111,11 +112,17 @@ def test_restored_with_mismatches_the_shop_stays_closed_and_the_loss_is_told() -
         told(stage="restored", closed=True, last=LAST, result=result, reconciled=TWO, reopening=reopening(TWO, "9f3c21aa"))
     )
     assert "DATABASE RESTORED, SHOP STILL CLOSED (2 mismatches)" in words
-    assert "confirm=reopen:2-mismatches-9f3c21" in words
+    assert f"confirm={reopening(TWO, '9f3c21aa')['confirm']}" in words
     assert "escrows 3 new, 2 changed" in words and "61 rows unreadable = unknown" in words
     assert "91 min of commits (RPO 60 min, BREACHED)" in words
     assert "restored 6 min after the freeze (RTO 30 min)" in words
     assert len([line for line in words.splitlines() if not line.startswith(" ")]) <= 7
+
+
+def test_where_nothing_was_compared_the_headline_says_so() -> None:
+    nothing = not_compared("the database cannot be asked")
+    words = ended(told(stage="restored", closed=True, last=LAST, reconciled=nothing, reopening=reopening(nothing, "9f3c21aa")))
+    assert "SHOP STILL CLOSED (not compared with wallets and chain)" in words
 
 
 def test_a_restore_that_takes_too_long_is_named() -> None:
