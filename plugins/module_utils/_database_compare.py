@@ -18,6 +18,7 @@ import sqlite3
 from contextlib import ExitStack, closing
 from typing import Any, Iterator
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_header, _sqlite_own_wal, _sqlite_wal
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_rows import (
     ByKey,
@@ -32,6 +33,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._datab
     quoted,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import draft_of, put_in_place, remove
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_pages import Pages
 
 NEW, CHANGED, DELETED, UNKNOWN = "new", "changed", "deleted", "unknown"
 SAMPLE = 200
@@ -89,6 +91,23 @@ def _state(row: dict[str, Any] | None) -> str | None:
 
 def _short(value: Any) -> Any:
     return clean_line(value, 100) if isinstance(value, str) else value
+
+
+def without_a_strange_wal(path: str) -> str | None:
+    """Take a -wal away from our copy that is another database's: opened together they would be neither. Why, where it was done."""
+    header, wal = _sqlite_header.look_at(path), _sqlite_wal.read(path + "-wal", _sqlite_wal.read_index(path + "-shm"))
+    if header.kind != "database" or not header.page_size:
+        return None
+    found: dict[int, bool] = {}
+    compared = 0
+    if wal.page_size == header.page_size:
+        with Pages(path, header.page_size, header.reserved, header.page_count, wal if wal.valid_commits else None) as pages:
+            found, compared = _sqlite_own_wal.differing(pages, wal, _sqlite_wal.read_index(path + "-shm"))
+    why = _sqlite_own_wal.foreign(header, wal, found, compared)
+    if why is not None:
+        remove(path + "-wal")
+        remove(path + "-shm")
+    return why
 
 
 def compare(

@@ -135,6 +135,7 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
             raise NotRestored("unreadable", f"There is nothing to compare: {problem}") from None
         if not all(still for _copy, still in sides):
             raise NotRestored("changed", f"{wanted.path} is written to: compare it before anybody works with it again.")
+        strange = _database_compare.without_a_strange_wal(sides[0][0])
         try:
             found = _database_compare.compare(
                 sides[0][0], sides[1][0], wanted.question.database_key, wanted.priority_tables, loss_file, folders[0], dry
@@ -145,7 +146,7 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
                 f"What is lost is not known: {problem}. Where it is encrypted, give its key (marketplace_database_key) "
                 "and install sqlcipher3 for the host's Python.",
             ) from None
-    found["loss"].update(_moments(wanted))
+    found["loss"].update(_moments(wanted), wal_left_out=strange)
     return found
 
 

@@ -63,7 +63,7 @@ class _Report:
         examined = bool(self.verdict)
         self.closed = (facts["closed"] or examined) and not self.opened and not (examined and not self.verdict["stays"])
         self.untouched = facts["stage"] == "nothing"
-        self.elsewhere = self.untouched and bool((facts["diagnosis"].get("causes") or []))
+        self.elsewhere = self.untouched and bool(facts["diagnosis"].get("causes"))
 
     @property
     def settled(self) -> bool:

@@ -227,3 +227,18 @@ def test_what_is_encrypted_is_not_called_nothing(tmp_path: Path) -> None:
     for path in (database, Path(kept)):
         path.write_bytes(os.urandom(8192))
     refused(tmp_path, wanted(tmp_path, "compared", kept_database=kept), "encrypted")
+
+
+def test_a_wal_of_another_database_is_left_out(tmp_path: Path) -> None:
+    """A database was put over the old file by hand, and the old one's -wal stayed: together they would be neither."""
+    shop(tmp_path, "CREATE TABLE later(id INTEGER PRIMARY KEY); DELETE FROM users WHERE id > 90;")
+    kept = Path(do(wanted(tmp_path, "preserved"))["kept_database"])
+    by_hand = make(tmp_path / "by-hand.db", 300)
+    with closing(sqlite3.connect(by_hand)) as opened:
+        for number in range(50):
+            opened.execute("INSERT INTO notes VALUES(?)", (f"{number}",))
+            opened.commit()
+    shutil.copy(by_hand, kept)
+    loss = do(wanted(tmp_path, "compared", kept_database=str(kept)))["loss"]
+    assert "changed" in loss["wal_left_out"] and loss["complete"] and "later" in loss["tables"]
+    assert (loss["tables"]["users"]["new"], loss["tables"]["notes"]["new"]) == (210, 250)
