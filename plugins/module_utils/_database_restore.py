@@ -156,12 +156,13 @@ def _wipe(folder: str) -> None:
 
 
 def _moments(wanted: Wanted) -> dict[str, Any]:
-    """The last commit of each side, and how far they are apart. A copy has the time of what it was taken from."""
-    kept = max(
-        os.stat(wanted.kept_database + suffix).st_mtime
-        for suffix in ("", "-wal")
-        if suffix == "" or (os.path.exists(wanted.kept_database + suffix) and os.path.getsize(wanted.kept_database + suffix))
-    )
+    """The last commit of each side, and how far they are apart. A copy has the time of what it was taken from.
+
+    Commits go into the -wal, where there is one; the database itself may have been written to by whatever has damaged it.
+    """
+    wal = wanted.kept_database + "-wal"
+    used = os.path.exists(wal) and os.path.getsize(wal) > 0
+    kept = os.stat(wal if used else wanted.kept_database).st_mtime
     done = _database_swap.done(wanted.state_dir, wanted.path)
     plan = done["plan"] if done is not None else {}
     restored = (plan.get("image") or {}).get("last_commit") or plan.get("created")

@@ -56,7 +56,9 @@ def compare(folder: Path, times: int, megabytes: int = MEGABYTES) -> list[str]:
     """The table, then each promise and whether this machine saw it kept."""
     print(f"a database of {megabytes} MB, and its two backups", flush=True)
     database = build(folder / "source.db", megabytes)
-    gpg = "gpg --batch --no-tty --homedir /nonexistent --no-keyring --no-random-seed-file --no-autostart --pinentry-mode loopback --passphrase-fd 3"
+    # With nothing of this machine's: no keyring, no settings, no agent.
+    alone = "--homedir /nonexistent --no-keyring --no-random-seed-file --no-autostart --no-options --s2k-count 65011712"
+    gpg = f"gpg --batch --no-tty {alone} --pinentry-mode loopback --passphrase-fd 3"
     image, dump = folder / "marketplace-db-20261123T010000Z.db.gz.gpg", folder / "dump.sql.gz.gpg"
     shell(f"gzip -c -3 {database} | {gpg} --compress-algo none --output {image} --symmetric")
     shell(f"sqlite3 {database} .dump | gzip -c -3 | {gpg} --compress-algo none --output {dump} --symmetric")
