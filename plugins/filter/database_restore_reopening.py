@@ -34,7 +34,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    C(given), whether it may be opened, with C(why); C(count) of the mismatches, C(compared), and C(confirm), the word that they need, empty where there is none.
+    C(given), whether it may be opened, with C(why); C(count) of the mismatches, C(compared), and C(confirm), the word that they need, empty
+    where there is none.
   type: dict
 """
 
