@@ -45,7 +45,7 @@ class Kind:
     endings: tuple[str, ...]
     # Endings of archives made elsewhere that may be of this kind too.
     foreign: tuple[str, ...] = ()
-    # The role of all of them, where there is but one.
+    # The role of all of them, where there is but one. Then others give such names too, and only a manifest tells ours from theirs.
     role: str | None = None
 
     def name_of(self, role: str, epoch: float, ending: str = "") -> str:
@@ -115,7 +115,8 @@ def archives(folder: str, kind: Kind = WALLETS) -> list[Archive]:
             ours = kind.ours.match(name)
             created = _moment(ours["stamp"] if ours else name)
             role = kind.role or (ours["role"] if ours else None)
-            found.append(Archive(path, role, state.st_mtime if created is None else created, state.st_size, ours is not None))
+            made_here = ours is not None and (kind.role is None or os.path.lexists(path + SIDECARS[1]))
+            found.append(Archive(path, role, state.st_mtime if created is None else created, state.st_size, made_here))
     return sorted(found, key=lambda one: (-one.created, one.path))
 
 

@@ -100,7 +100,9 @@ def outside_problems(archive: Archive, manifest: dict[str, Any] | None, site: st
             f"it says that it was made in the future ({utc(archive.created)}): a clock was wrong, this host's or its maker's, and nobody knows how old it is"
         )
     if manifest is None and archive.ours:
-        problems.append("its manifest is missing or cannot be understood, so that nobody knows whose it is")
+        problems.append(
+            "its manifest cannot be understood, so that nobody knows whose it is: remove the manifest, or choose another archive"
+        )
     if manifest is not None:
         if manifest.get("format") != 1 or manifest.get("kind") != "database" or not isinstance(manifest.get("image"), dict):
             problems.append("its manifest is of another kind or format")
@@ -117,7 +119,8 @@ def inside_problems(archive: Archive, content: Content, manifest: dict[str, Any]
         problems.append("its manifest says something else of the image than what lies in it")
     if site and content.site and content.site != site:
         problems.append(f"inside it says that it is another site's ({clean_line(content.site, 60)}, not {site})")
-    if archive.ours and content.created and abs(_epoch(content.created) - archive.created) > _backup_retention.SLACK:
+    named = DATABASE.ours.match(os.path.basename(archive.path))
+    if named and content.created and abs(_epoch(content.created) - archive.created) > _backup_retention.SLACK:
         problems.append(f"its name says another time than what lies in it ({clean_line(content.created, 40)})")
     return problems
 

@@ -85,8 +85,8 @@ def spoilt(path: Path, how: str) -> None:
     elif how == "no gpg":
         path.write_bytes(b"something else")
         Path(f"{path}.sha256").unlink()
-    elif how == "manifest gone":
-        Path(f"{path}.manifest.json").unlink()
+    elif how == "manifest no JSON":
+        Path(f"{path}.manifest.json").write_text("{")
     elif how == "manifest damaged":
         Path(f"{path}.manifest.json").write_text('{"format": 1, "kind": "database", "image": 7}')
     elif how == "another image":
@@ -99,7 +99,7 @@ def spoilt(path: Path, how: str) -> None:
     ("how", "word"),
     [
         ("truncated", "sha256 differs"), ("truncated, with its checksum", "ends early"), ("no gpg", "no file that gpg has encrypted"),
-        ("manifest gone", "manifest is missing"), ("manifest damaged", "another kind or format"), ("another image", "something else of the image"),
+        ("manifest no JSON", "manifest cannot be understood"), ("manifest damaged", "another kind or format"), ("another image", "something else of the image"),
     ],
 )  # fmt: skip
 def test_behind_a_bad_one_the_newest_good_one_is_found(tmp_path: Path, newest: Path, how: str, word: str) -> None:
@@ -133,6 +133,16 @@ def test_another_sites_archive_is_refused_by_its_manifest_and_by_what_is_inside(
     Path(f"{newest}.manifest.json").write_text(json.dumps({**manifest, "site": "market-2"}))
     found = full(tmp_path, site="market-2")["backups"][0]
     assert found["good"] is False and "inside it says that it is another site's" in found["problem"]
+
+
+def test_one_without_a_manifest_is_another_makers_and_good_by_what_is_in_it(tmp_path: Path, newest: Path) -> None:
+    """The names are the handbook's own."""
+    Path(f"{newest}.manifest.json").unlink()
+    one = full(tmp_path)["backups"][0]
+    assert (one["good"], one["ours"], one["content"]) == (True, False, "ok")
+    # Whose it is it still says inside, if it came from here.
+    assert "inside it says that it is another site's" in full(tmp_path, site="market-2")["backups"][0]["problem"]
+    assert kept(tmp_path, days=-1)["removed"] == [] and newest.exists()
 
 
 def test_one_from_the_future_is_nobodys_newest_good_one(tmp_path: Path, newest: Path) -> None:
