@@ -185,7 +185,7 @@ def _risks(view: DatabaseView, findings: list[Finding]) -> list[str]:
             "how full the pool is is unknown: Prometheus has no such series (marketplace_pool_size_query, marketplace_pool_in_use_query)"
         )
     if not findings:
-        risks += view.alerts()
+        risks += [f"{one}, though nothing is wrong now: an alert outlives its cause a little" for one in view.alerts()]
     ours = (view.site.server_service, view.site.database_service, None)
     roots = [one for one in view.health["causes"] if one["service"] not in ours and not one["consequence_of"]]
     return risks + [f"beside it: {one['sentence']}" for one in roots[:2]]

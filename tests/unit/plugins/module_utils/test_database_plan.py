@@ -45,6 +45,12 @@ def test_a_sound_database_that_works_is_left_alone() -> None:
     assert decided["risks"] == [] and not decided["suspected"]
 
 
+def test_an_alert_that_outlives_its_cause_is_said() -> None:
+    alert = {"name": "DatabaseUnavailable", "state": "firing", "since": 1795521000.0, "labels": {}, "severity": "P1"}
+    decided = decide(facts(prometheus=pool(10, 2, alerts=(alert,))))
+    assert decided["settled"] and "outlives its cause" in decided["risks"][0]
+
+
 # Locks.
 
 
