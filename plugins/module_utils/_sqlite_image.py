@@ -44,13 +44,18 @@ def unlocked(database: Any, key: str) -> None:
 
 
 def become_owner_of(path: str) -> None:
-    """For files that may be made beside it. Root stays root where the folder lies behind one that only root may enter."""
+    """For files that may be made beside it. Root stays root where the folder lies behind one that only root may enter, or the owner is
+    nobody here; then SQLite itself gives what it makes to the owner."""
     state = os.stat(path)
     if os.geteuid() != 0 or state.st_uid == 0:
         return
-    os.setgroups([])
-    os.setegid(state.st_gid)
-    os.seteuid(state.st_uid)
+    try:
+        os.setgroups([])
+        os.setegid(state.st_gid)
+        os.seteuid(state.st_uid)
+    except OSError:
+        os.setegid(0)
+        return
     if not os.access(os.path.dirname(path), os.R_OK | os.X_OK, effective_ids=True):
         os.seteuid(0)
         os.setegid(0)

@@ -83,8 +83,9 @@ def _online(path: str, folder: str, key: str, seconds: float, busy_seconds: floa
         inlet, outlet = child.stdin, child.stdout
         if inlet is None or outlet is None:
             raise NoImage(f"{path}: no pipe to the program that makes its image.")
-        inlet.write(json.dumps(order).encode() + b"\n")
-        inlet.flush()
+        with suppress(BrokenPipeError):  # that it ended is told by what it says
+            inlet.write(json.dumps(order).encode() + b"\n")
+            inlet.flush()
         late = not _said(child, seconds)
         answer = b"" if late else outlet.read(65536)
         with suppress(BrokenPipeError):
