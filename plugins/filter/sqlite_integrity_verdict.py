@@ -20,6 +20,10 @@ options:
     type: list
     elements: dict
     default: []
+  unsettled:
+    description: Whether damage was seen in an earlier run, and the database was not compared with the chain since. Then it stays frozen.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

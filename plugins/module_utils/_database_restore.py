@@ -20,6 +20,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _database_keep,
     _database_plan,
     _database_swap,
+    _database_unsettled,
     _sqlite_copy,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_plan import Question
@@ -58,12 +59,14 @@ class Wanted:
 def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     _check(wanted.path)
     if wanted.state == "preserved":
-        return _database_keep.preserve(wanted.path, list(wanted.keep_dirs), wanted.state_dir, dry, tell)
+        return _preserved(wanted, dry, tell)
     earlier = _database_swap.begun(wanted.state_dir, wanted.path)
     if wanted.state == "planned":
         return _planned(wanted, earlier, dry)
     if wanted.state == "compared":
         return _compared(wanted, earlier, dry)
+    if wanted.state in ("reopening", "reopened"):
+        return _opened(wanted, earlier, dry)
     ended = None
     if earlier is not None:
         ended = {**_database_swap.expected(earlier), "changed": True}
@@ -71,7 +74,9 @@ def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str,
             ended = _database_swap.carry_out(earlier, wanted.path, wanted.state_dir, tell)
         ended.update(resumed=True, did=[f"ended what an earlier restore had begun: {one}" for one in ended["did"]])
     if wanted.state == "resumed":
-        return {**(ended or {"changed": False, "did": [], "kept": [], "resumed": False}), "restored": _last(wanted)}
+        result = ended or {"changed": False, "did": [], "kept": [], "resumed": False}
+        unsettled = _database_unsettled.standing(wanted.state_dir, wanted.path)
+        return {**result, "restored": _last(wanted), "unsettled": unsettled}
     if ended is not None and (dry or ended["plan"]["hash"] == wanted.plan):
         return ended
     return _database_swap.restore(wanted.path, wanted.plan, wanted.kept_database, wanted.state_dir, dry, tell)
@@ -89,6 +94,29 @@ def _check(path: str) -> None:
         return
     if not stat.S_ISREG(state.st_mode):
         raise NotRestored("changed", f"{path} is no regular file: name the database itself (marketplace_database_path).")
+
+
+def _preserved(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Noted before the first copy: from here on no look settles alone that the shop may open."""
+    if not dry:
+        _database_unsettled.note(wanted.state_dir, wanted.path, "damaged")
+    result = _database_keep.preserve(wanted.path, list(wanted.keep_dirs), wanted.state_dir, dry, tell)
+    if not dry:
+        _database_unsettled.note(wanted.state_dir, wanted.path, "damaged", result["kept_database"])
+    return result
+
+
+def _opened(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict[str, Any]:
+    """reopening is noted before the freeze is lifted, so that whoever comes next starts what a kill left down."""
+    if earlier is not None:
+        raise NotRestored("begun", f"A restore of {wanted.path} was begun and not ended: end it first (state=resumed).")
+    before = _database_unsettled.standing(wanted.state_dir, wanted.path)
+    changed = before is not None if wanted.state == "reopened" else (before or {}).get("stage") != "reopening"
+    if not dry and wanted.state == "reopened":
+        _database_unsettled.settle(wanted.state_dir, wanted.path)
+    elif not dry:
+        _database_unsettled.note(wanted.state_dir, wanted.path, "reopening")
+    return {"changed": changed, "did": [], "kept": [], "resumed": False}
 
 
 def _planned(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict[str, Any]:

@@ -57,9 +57,11 @@ class _Report:
         self.opened = bool(self.result["opened"])
         self.restored = facts["stage"] == "restored"
         self.damaged = self.verdict.get("state") == "damaged"
-        self.sound = self.verdict.get("state") == "sound"
+        # One that stays was damaged in an earlier run, and has still to be compared with the chain.
+        self.sound = self.verdict.get("state") == "sound" and not self.verdict["stays"]
         # Also of an earlier run, whose restore is not settled yet.
-        self.damage = self.damaged or self.restored or facts["stage"] == "begun"
+        self.damage = self.damaged or self.restored or facts["stage"] in ("begun", "reopening")
+        self.mended = self.restored and not self.damaged
         examined = bool(self.verdict)
         self.closed = (facts["closed"] or examined) and not self.opened and not (examined and not self.verdict["stays"])
         self.untouched = facts["stage"] == "nothing"
@@ -76,10 +78,12 @@ class _Report:
         return self.settled
 
     def causes(self) -> list[str]:
-        if self.verdict.get("sentences"):
+        if self.verdict.get("sentences") and not self.mended:
             times = ", seen twice on the frozen copy" if self.damaged else ""
             return [f"{'; '.join(self.verdict['sentences'][:MOST])}{times}"]
-        if self.restored:
+        if self.mended and not self.last.get("plan"):
+            return ["the database was damaged, and is whole since somebody mended it by hand"]
+        if self.restored or self.facts["stage"] == "reopening":
             return [f"the database was damaged, and is that of {self.last.get('name')} since {self.last.get('at') or 'now'}"]
         told = [str(one["sentence"]) for one in self.facts["diagnosis"].get("causes") or [] if not one.get("consequence_of")]
         seen = (self.facts["found"].get("sqlite") or {}).get("sentences") or []
@@ -90,6 +94,14 @@ class _Report:
             return []
         if self.restored:
             return ["compare the restored database with wallets and chain", "open the shop where they agree, else ask"]
+        if self.facts["stage"] == "reopening":
+            return ["start what was left down when the shop was opened"]
+        if self.facts["stage"] == "begun":
+            return [
+                f"end the restore of {self.facts['begun'] or 'the database'} that was begun",
+                "compare it with wallets and chain",
+                "open the shop where they agree, else ask",
+            ]
         steps = list(STEPS)
         if self.plan.get("ready"):
             steps.append(f"only with confirm={self.plan['confirm']}: {self.plan['why']}")

@@ -16,7 +16,12 @@ import os
 import time
 from typing import Any, Callable
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_files, _database_keep, _database_plan
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _database_files,
+    _database_keep,
+    _database_plan,
+    _database_unsettled,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_files import SUFFIXES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     forget,
@@ -158,6 +163,7 @@ def _settle(journal: dict[str, Any], path: str, state_dir: str) -> None:
     for folder in (journal["folder"], os.path.dirname(journal["folder"]), os.path.dirname(path)):
         sync_directory(folder)
     private_directory(state_dir)
+    _database_unsettled.note(state_dir, path, "damaged", journal["kept_database"])
     write_json(journal_path(state_dir, path), journal)
 
 
@@ -196,6 +202,7 @@ def carry_out(journal: dict[str, Any], path: str, state_dir: str, tell: Tell, be
     journal["files"] = journal["files"] + _others(journal, path)
     write_json(os.path.join(folder, DONE), {"kept": _kept(journal), "plan": journal["plan"], "at": journal["at"]})
     write_json(done_path(state_dir, path), journal)
+    _database_unsettled.note(state_dir, path, "restored", journal["kept_database"])
     forget(journal_path(state_dir, path))
     _database_plan.wipe(path)
     return _result(journal, changed=True)

@@ -20,8 +20,19 @@ NO_DAMAGE = {
 }
 
 
-def verdict(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """state: sound, damaged or unproven. stays: whether the database stays frozen, as damage was seen."""
+def verdict(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = (), unsettled: bool = False) -> dict[str, Any]:
+    """state: sound, damaged or unproven. stays: whether the database stays frozen, as damage was seen.
+
+    unsettled: damage was seen in an earlier run, and nobody has compared since. Then it stays, however whole it looks.
+    """
+    found = _judged(sqlite, strangers)
+    if unsettled and not found["stays"]:
+        why = f"{found['why']}; " if found["why"] else ""
+        return {**found, "stays": True, "why": f"{why}it was damaged before, and was not compared with the chain since"}
+    return found
+
+
+def _judged(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     state = str(sqlite.get("state") or "unknown")
     sentences = [clean_line(str(one), 300) for one in sqlite.get("sentences") or []]
     found: dict[str, Any] = {"sqlite": dict(sqlite), "kept": [], "kept_database": "", "sentences": sentences, "why": ""}

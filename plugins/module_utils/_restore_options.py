@@ -11,7 +11,7 @@ from typing import Any, Iterator
 
 STATES = {
     "wallet": ("cache_parked", "keys_from_backup", "resumed"),
-    "database": ("preserved", "planned", "restored", "compared", "resumed"),
+    "database": ("preserved", "planned", "restored", "compared", "resumed", "reopening", "reopened"),
 }
 
 

@@ -65,9 +65,10 @@ options:
       - V(restored) lets the image of O(plan) take the database's place. The old files are kept in C(.marketplace_kept) beside it.
       - V(compared) lists what O(kept_database) has and the restored database has not, and the other way round, row by row. What cannot be read
         is unknown.
-      - The first two are for a wallet, the last four for a database.
+      - V(reopening) notes that the shop is being opened, V(reopened) that it is, which alone ends RV(unsettled).
+      - The first two are for a wallet, the last six for a database.
     type: str
-    choices: [cache_parked, compared, keys_from_backup, planned, preserved, restored, resumed]
+    choices: [cache_parked, compared, keys_from_backup, planned, preserved, reopened, reopening, restored, resumed]
     required: true
   directory:
     description: The folder on the host in which the wallet's files lie, or with O(kind=database) the archives. Required with O(kind=wallet).
@@ -211,6 +212,12 @@ restored:
       Null where there was none.
   returned: success, with O(state=planned) or O(state=resumed)
   type: dict
+unsettled:
+  description:
+    - The note of V(preserved) and V(restored) that the database has still to be compared with the chain, however it looks, as C(stage)
+      (V(damaged), V(restored) or V(reopening)), C(at) and C(kept_database). Null where the shop was opened since.
+  returned: success, with O(state=resumed)
+  type: dict
 image:
   description: The summary of the database that took the place.
   returned: success, with O(state=restored)
@@ -338,11 +345,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "kind": {"type": "str", "choices": sorted(_restore_options.STATES), "default": "wallet"},
-            "state": {
-                "type": "str",
-                "choices": sorted({one for of in _restore_options.STATES.values() for one in of}),
-                "required": True,
-            },
+            "state": {"type": "str", "choices": sorted(set().union(*_restore_options.STATES.values())), "required": True},
             "path": {"type": "path", "default": ""},
             "role": {"type": "str", "default": ""},
             "directory": {"type": "path", "default": ""},

@@ -37,7 +37,8 @@ NONE = {"count": 0, "rows": 40, "notes": [], "mismatches": []}
 
 def told(**changed: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "host": "market-1", "check": False, "stage": "nothing", "closed": False, "found": {"sqlite": {"state": "ok", "sentences": ["it is sound"]}},
+        "host": "market-1", "check": False, "stage": "nothing", "begun": "", "closed": False,
+        "found": {"sqlite": {"state": "ok", "sentences": ["it is sound"]}},
         "diagnosis": {"causes": []}, "verdict": {}, "plan": {}, "last": {}, "result": RESULT, "reconciled": {}, "reopening": {},
         "given": [], "rpo_seconds": 3600, "rto_seconds": 1800, "desk": "desk-1:/desk",
     }  # fmt: skip
@@ -161,3 +162,17 @@ def test_nothing_lost_is_said_only_where_all_could_be_compared() -> None:
     assert "nothing: every row" in " ".join(whole["lost"])
     partly = told(stage="restored", closed=True, last=LAST, result={**RESULT, "loss": {**empty, "complete": False}})
     assert "nothing" not in " ".join(partly["lost"])
+
+
+def test_sound_after_damage_is_not_settled_and_says_who_mended_it() -> None:
+    by_hand = {"plan": "", "name": "by-hand", "at": "", "kept_database": ""}
+    found = told(stage="restored", verdict={**SOUND, "stays": True}, closed=True, last=by_hand, reopening=reopening(TWO, ""))
+    assert not found["settled"] and found["payouts_frozen"] and found["postmortem"] == "mandatory"
+    assert "mended it by hand" in found["causes"][0] and not found["did"]
+    assert [one["given"] for one in found["confirm"]] == [False]
+
+
+def test_in_check_mode_what_was_begun_is_what_is_planned() -> None:
+    found = told(check=True, stage="begun", closed=True, begun=NAME, last={**LAST, "name": "an-older-one"})
+    assert found["plan"][0] == f"end the restore of {NAME} that was begun" and "freeze" not in " ".join(found["plan"])
+    assert told(check=True, stage="reopening", last=LAST)["plan"] == ["start what was left down when the shop was opened"]

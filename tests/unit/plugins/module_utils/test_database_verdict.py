@@ -40,3 +40,11 @@ def test_with_a_stranger_nothing_is_proven() -> None:
     assert said({"state": "page_damage", "certain": True}, STRANGER) == ("unproven", True)
     assert said({"state": "ok", "certain": True}, STRANGER) == ("unproven", False)
     assert "sqlite3 (pid 4121)" in verdict({"state": "ok"}, [STRANGER])["why"]
+
+
+@pytest.mark.parametrize("state", ["ok", "locked", "suspect", "encrypted", "encrypted_wrong_key"])
+def test_what_was_damaged_before_stays_until_it_is_compared_with_the_chain(state: str) -> None:
+    found = verdict({"state": state, "certain": True}, unsettled=True)
+    assert found["stays"] and "not compared with the chain" in found["why"]
+    assert found["state"] == ("sound" if state == "ok" else "unproven")
+    assert verdict({"state": "ok"}, [STRANGER], unsettled=True)["stays"]

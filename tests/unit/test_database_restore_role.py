@@ -1,0 +1,76 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role database_restore makes of what an earlier run has left, and what it keeps to before the shop opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jinja2 import Environment
+
+from rules.collection import PROJECT, load, module, tasks
+
+ROLE = PROJECT / "roles/database_restore"
+RESTORED = {"plan": "9f3c21aa", "name": "marketplace-db-1"}
+
+
+def listed(step: str, role: str = "database_restore") -> list[dict[str, Any]]:
+    return list(tasks(load(PROJECT / f"roles/{role}/tasks/{step}.yml")))
+
+
+def stage(noted: str, frozen: bool = True, state: str = "ok", resumed: bool = False, suspected: bool = False) -> str:
+    [text] = [one["ansible.builtin.set_fact"]["database_restore_stage"] for one in listed("_found")
+              if "database_restore_stage" in (one.get("ansible.builtin.set_fact") or {})]  # fmt: skip
+    variables = load(ROLE / "vars/main.yml")
+    environment = Environment(autoescape=True)
+    environment.filters["bool"] = bool
+    given: dict[str, Any] = {
+        "__database_restore_earlier": {
+            "resumed": resumed,
+            "unsettled": {"stage": noted} if noted else None,
+            "restored": RESTORED,
+        },
+        "database_restore_freezes": [{"name": "database", "since": "unknown"}] if frozen else [],
+        "sqlite_integrity_found": {"sqlite": {"state": state}},
+        "sqlite_integrity_plan": {"suspected": suspected},
+        "database_restore_examine": False,
+    }
+    for name in ("__database_restore_closed", "__database_restore_noted"):
+        given[name] = environment.compile_expression(variables[name].strip("{} "))(**given)
+    return environment.from_string(text).render(**given).strip()
+
+
+@pytest.mark.parametrize("state", ["ok", "locked", "suspect", "encrypted", "unfinished", "unreadable"])
+def test_a_restored_database_is_compared_however_it_looks(state: str) -> None:
+    assert stage("restored", state=state) == "restored"
+
+
+def test_what_was_damaged_is_examined_and_never_nothing() -> None:
+    assert stage("damaged") == stage("damaged", frozen=False) == stage("restored", frozen=False) == "examine"
+    assert stage("restored", suspected=True) == stage("reopening", suspected=True) == "examine"
+    assert stage("", frozen=False) == "nothing" and stage("") == "examine"
+    assert stage("damaged", resumed=True) == "begun"
+
+
+def test_an_opening_that_was_begun_goes_on() -> None:
+    assert stage("reopening", frozen=False) == "reopening"
+    assert stage("reopening") == "restored", "still frozen, so it is compared once more"
+
+
+def test_the_look_at_a_frozen_database_is_told_whether_it_is_settled() -> None:
+    [judged] = [str(one) for one in listed("preserve", "sqlite_integrity") if "incident.sqlite_integrity_verdict(" in str(one)]
+    assert "__sqlite_integrity_earlier.unsettled" in judged
+
+
+def test_the_shop_opens_on_a_sound_database_and_notes_it_before_the_freeze_goes_and_after_all_runs() -> None:
+    order = [
+        f"{module(one).rpartition('.')[2]} {(one[module(one)] or {}).get('state', '') if isinstance(one[module(one)], dict) else ''}".strip()
+        for one in listed("reopen")
+    ]
+    looked, noted, thawed = (
+        order.index("sqlite_info"),
+        order.index("backup_restore reopening"),
+        order.index("payout_freeze thawed"),
+    )
+    assert looked < noted < thawed < order.index("command") < order.index("backup_restore reopened")
