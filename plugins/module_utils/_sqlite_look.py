@@ -58,11 +58,11 @@ class Options:
     query_seconds: float = 10.0
     walk_seconds: float = 120.0
     lock_seconds: float = 2.0
-    # Whether each value is looked at, too; None: where it is a copy.
+    # Whether each page and value is walked even where SQLite finds nothing; None: where it is a copy, and only with full.
     records: bool | None = None
 
     def rules(self) -> Rules:
-        records = self.copy if self.records is None else self.records
+        records = self.check == "full" and (self.copy if self.records is None else self.records)
         return Rules(
             full=self.check == "full", invariants=self.invariants, queries=self.queries, rows=self.rows, key=self.key,
             check_seconds=self.check_seconds, query_seconds=self.query_seconds, walk_seconds=self.walk_seconds, records=records,

@@ -129,6 +129,8 @@ class Maker:
         return self.damage(group, "a child beyond the end", page, at, beyond.to_bytes(4, "big"), PAGE)
 
     def _key(self, group: str, page: int, mapped: Mapped) -> Damage | None:
+        if mapped.role != "interior":
+            return None
         data = self.map.data(page)
         # Where the next row has the next number, the bound may not move at all.
         rows = {row for one in self.map.of("table leaf", mapped.owner) for row in self.map.map[one].rows}
