@@ -38,6 +38,8 @@ DAMAGE = ("stale_wal", "wal_damage", "page_damage", "btree_damage", "foreign_key
 # Some damage keeps questions from an answer that can be trusted.
 ASKABLE = ("ok", "locked", "foreign_key_damage", "invariant_damage", "deleted_but_open")
 CHUNK = 1024 * 1024
+# For a checkpoint to end.
+PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ def _live(path: str, folder: str, options: Options, found: dict[str, Any]) -> No
         # Read first: what it knows to be committed is in the copy then.
         index = _sqlite_wal.read_index(path + "-shm")
         copied, still = _sqlite_copy.copy(path, folder, options.copy_seconds)
-        if not still:
+        if not still or _checkpointed(index, _sqlite_wal.read_index(path + "-shm")):
+            time.sleep(PAUSE)
             found["sentences"] = [f"{path} was written to while it was copied, each time: no copy of it is whole."]
             continue
         header, wal, seen = _examined(copied, path, index, options.rules())
@@ -168,6 +171,13 @@ def _live(path: str, folder: str, options: Options, found: dict[str, Any]) -> No
             f"A copy of {path} looks damaged, and no second one shows the same: freeze its writers to be certain.",
             *before.sentences,
         ]
+
+
+def _checkpointed(before: _sqlite_wal.Index | None, after: _sqlite_wal.Index | None) -> bool:
+    """Whether the -wal went on into the database: then the index of before does not go with the copy."""
+    if before is None or after is None:
+        return (before is None) != (after is None)
+    return (before.salts, before.in_database, before.begun) != (after.salts, after.in_database, after.begun)
 
 
 def _frozen(path: str, folder: str, options: Options, found: dict[str, Any]) -> None:

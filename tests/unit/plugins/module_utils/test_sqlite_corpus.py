@@ -17,7 +17,7 @@ from unit.plugins.module_utils import sqlite_corpus_wal as corpus_wal
 from unit.plugins.module_utils import sqlite_page_map as page_map
 from unit.plugins.module_utils import sqlite_shop as shop
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_look
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_holders, _sqlite_look
 
 GROUPS = ("table leaf", "interior", "index", "overflow", "freelist", "page 1", "wal", "value", "under wal")
 
@@ -37,6 +37,12 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def damages(bases: dict[str, Path]) -> list[Any]:
     mapped = page_map.PageMap(bases["cold"])
     return [*corpus.corpus(mapped), *corpus_wal.wal_corpus(bases, mapped)]
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds it is looked up in another test, among all processes of the machine."""
+    monkeypatch.setattr(_sqlite_holders, "holders", lambda _path: [])
 
 
 def look(path: Path, scratch: Path) -> dict[str, Any]:
