@@ -127,6 +127,7 @@ def judge(rows: Sequence[Row], wallets: Wallets, chain: Chain, backup: Backup, p
         "wallets": {role: len(each) for role, each in wallets.items()},
         "notes": look.notes,
         "compared": True,
+        "behind": sorted(look.behind, key=lambda name: (look.behind[name] == "unfunded", name)),
     }
 
 
@@ -160,6 +161,8 @@ class _Look:
         self.claimed |= {row.payout for row in self.paid}
         self.names = {name for each in wallets.values() for name in each} | set(self.named)
         self.notes: list[str] = []
+        # Wallets of open rows of which no signer's copy knows whether they paid, with the state of a row.
+        self.behind: dict[str, str] = {}
 
     def named_payouts(self) -> list[dict[str, Any]]:
         """Rows that are open although the very payout that they name left a wallet, whatever its amount."""
@@ -226,8 +229,10 @@ class _Look:
                     said += f" and which may be the payout of {_some([row.id for row in open_rows])}"
                 found.append(_mismatch("outgoing_without_row", None, said, name, stray["txid"]))
         for row in waiting:
-            why = self._why_unknown(there) if row.state in ("funded", "signing") else ""
-            if why:
+            why = self._why_unknown(there) if row.state in OPEN else ""
+            if why and self.behind.get(name, "unfunded") == "unfunded":
+                self.behind[name] = row.state
+            if why and row.state != "unfunded":
                 found.append(_mismatch("state_unknown", row, f"is {row.state}, and whether it was paid is not known: {why}"))
         for row in waiting:
             self._note(name, row, there)

@@ -12,6 +12,7 @@ apart by the lines it wrote to its log since it was asked, and by the files them
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_files, _monero_process
@@ -24,7 +25,9 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._moner
     RpcError,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_wallet import (
+    CLOSED,
     NO_WALLET_FILE,
+    OPEN,
     Wallet,
     height,
     why,
@@ -125,6 +128,77 @@ def close_one(wallet: Wallet, timeout: float, patience: float, dry: bool) -> dic
             return _done(found, "closed", "stored and closed by its own RPC", height=before)
     except (RpcError, LoginRefused, NoAnswer) as problem:
         return _done(found, **why(problem))
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Which wallets are to read the chain, until when, and how far behind one may be to be asked at all."""
+
+    names: tuple[str, ...]
+    deadline: float
+    open_timeout: float = 60.0
+    store_timeout: float = 60.0
+    chain_height: int | None = None
+    most_blocks: int = 20000
+
+    @property
+    def left(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+def refresh_some(wallet: Wallet, timeout: float, wish: Refresh, dry: bool) -> dict[str, Any]:
+    """One after the other: open, read the chain, store. Then what was open before is open again; wallet.file, where one is named."""
+    found = {**_blank(wallet), "names": {}}
+    try:
+        with Rpc(wallet.url, wallet.login, wallet.context) as rpc:
+            before = _open_height(rpc, timeout)
+    except (RpcError, LoginRefused, NoAnswer) as problem:
+        return _done(found, **why(problem))
+    opened = (_files(wallet) or {}).get("open_wallet") if before is not None else None
+    if before is not None and not opened:
+        return _done(found, "failed", "which wallet it has open cannot be seen, so no other was opened in its place")
+    if dry:
+        return _done(found, "ready", "would read the chain")
+    names: dict[str, dict[str, Any]] = {}
+    busy = False
+    for name in sorted(wish.names, key=lambda one: one != opened):
+        if busy or wish.left <= 0:
+            names[name] = {"state": "not_reached", "height": None, "detail": "there was no time left for it"}
+            continue
+        names[name] = _refreshed(replace(wallet, file=name), timeout, wish)
+        busy = names[name]["state"] in ("not_responding", "opening", "port_closed")
+    late = [name for name, one in names.items() if one["state"] != "refreshed"]
+    said = f"{len(names) - len(late)} of {len(names)} read the chain"
+    wrong = _put_back(wallet, wallet.file or opened or "", timeout, wish)
+    if wrong:
+        return _done(found, "not_put_back", f"{wallet.name}: {wrong}", names=names)
+    return _done(found, "partly" if late else "refreshed", said, names=names)
+
+
+def _refreshed(wallet: Wallet, timeout: float, wish: Refresh) -> dict[str, Any]:
+    opened = open_one(wallet, timeout, max(1.0, min(wish.open_timeout, wish.left)), False)
+    told = {"state": opened["state"], "height": opened["height"], "detail": opened["detail"]}
+    if opened["state"] not in OPEN:
+        return told
+    known = opened["height"]
+    if known is not None and wish.chain_height is not None and known + wish.most_blocks < wish.chain_height:
+        return {**told, "state": "too_far_behind", "detail": f"it has read the chain to {known} of {wish.chain_height}"}
+    try:
+        with Rpc(wallet.url, wallet.login, wallet.context) as rpc:
+            rpc.call("refresh", {}, max(1.0, wish.left))
+            rpc.call("store", {}, wish.store_timeout)
+            return {"state": "refreshed", "height": height(rpc, timeout), "detail": "it read the chain and was stored"}
+    except (RpcError, LoginRefused, NoAnswer) as problem:
+        return {**told, **why(problem)}
+
+
+def _put_back(wallet: Wallet, name: str, timeout: float, wish: Refresh) -> str:
+    """What went wrong, empty where it is as it was."""
+    if name:
+        done = open_one(replace(wallet, file=name), timeout, wish.open_timeout, False)
+        return "" if done["state"] in OPEN else f"{name} was open, and is not again ({done['detail'] or done['state']})"
+    done = close_one(replace(wallet, file=""), timeout, wish.store_timeout, False)
+    return "" if done["state"] in CLOSED else f"no wallet was open, and now one is ({done['detail'] or done['state']})"
 
 
 def each(

@@ -142,6 +142,12 @@ reconcile:
     compared:
       description: Whether rows were compared at all. Where not, the only mismatch says why.
       type: bool
+    behind:
+      description:
+        - Wallets of open escrows of which no signer's copy knows whether they paid, those of funded ones first. Refreshed by
+          M(monero_marketplace.incident.monero_wallet) they may.
+      type: list
+      elements: str
     kinds:
       description: How many there are of each kind that there is.
       type: dict

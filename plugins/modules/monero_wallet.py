@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: monero_wallet
-short_description: Have Monero wallets stored, opened or closed by their own RPC
+short_description: Have Monero wallets stored, opened, closed or refreshed by their own RPC
 version_added: 0.2.0
 author:
   - Monero Marketplace Operations (@monero-marketplace)
@@ -39,9 +39,12 @@ options:
     description:
       - V(stored) has what is in memory written to the wallet's files.
       - V(open) has O(wallets[].wallet) open, and V(closed) has it closed, else, where none is named, whichever is open.
-      - V(open) and V(closed) were added in version 0.3.0.
+      - V(refreshed) has O(wallets[].names) opened one after the other, has each read the chain and store it, and then opens again what was open
+        before, or O(wallets[].wallet) where it is named. A wallet for which there is no time is no failure. Nothing else may work with the
+        wallet RPC meanwhile.
+      - V(open) and V(closed) were added in version 0.3.0, V(refreshed) in 0.4.0.
     type: str
-    choices: [stored, open, closed]
+    choices: [stored, open, closed, refreshed]
     required: true
   wallets:
     description: The wallet RPCs.
@@ -88,6 +91,26 @@ options:
         type: str
         default: ""
         version_added: 0.3.0
+      names:
+        description: Names of the wallet files that are to read the chain, for V(refreshed). O(wallets[].wallet_password) is for them too.
+        type: list
+        elements: str
+        default: []
+        version_added: 0.4.0
+  refresh_seconds:
+    description: Seconds for reading the chain, all of O(wallets[].names) together. Opening again what was open comes on top.
+    type: float
+    default: 200.0
+    version_added: 0.4.0
+  chain_height:
+    description: How far the chain goes, for V(refreshed).
+    type: int
+    version_added: 0.4.0
+  most_blocks:
+    description: A wallet that is further than that behind O(chain_height) is not asked to read it, as the wallet RPC would be busy for long.
+    type: int
+    default: 20000
+    version_added: 0.4.0
   project_dir:
     description: The folder of the Compose file to which O(wallets[].service) belongs.
     type: path
@@ -177,6 +200,7 @@ wallets:
         - For V(open) V(opened) or V(open_already), else V(wrong_password), V(keys_locked) by another process, V(missing), V(keys_damaged),
           V(cache_damaged), or V(opening) when it holds the keys and has not answered within O(open_timeout).
         - For V(closed) V(closed) or V(closed_already).
+        - For V(refreshed) V(refreshed), V(partly), V(not_put_back) when what was open is not again, or V(failed) when that cannot be seen.
         - V(ready) in check mode, for a wallet that would be stored, opened or closed.
       type: str
     height_before:
@@ -191,6 +215,9 @@ wallets:
     height:
       description: The block height of the wallet, for V(open) after it was opened, for V(closed) before it was closed.
       type: int
+    names:
+      description: For V(refreshed), C(state), C(height) and C(detail) of each wallet by its name.
+      type: dict
     code:
       description: The RPC's own number for its refusal, for V(open) and V(closed).
       type: int
@@ -207,7 +234,8 @@ wallets:
 """
 
 import ssl
-from typing import Any
+import time
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -231,8 +259,10 @@ WALLET = {
     "directory": {"type": "path"},
     "wallet": {"type": "str", "default": ""},
     "wallet_password": {"type": "str", "default": "", "no_log": True},
+    "names": {"type": "list", "elements": "str", "default": []},
 }
 DOCKER_SECONDS = 3.0
+CHANGED = ("stored", "opened", "closed", "ready", "refreshed", "partly", "not_put_back")
 WANTED = {
     "stored": (_monero_wallet.SAFE, "Not every wallet is on disk: {missed}. Nothing may be stopped before they are."),
     "open": (_monero_wallet.OPEN, "Not every wallet is open: {missed}."),
@@ -279,14 +309,33 @@ def wallet_of(
     )
 
 
+def refreshed(
+    options: dict[str, Any], wallets: list[_monero_wallet.Wallet], dry: bool, tell: Callable[[dict[str, Any]], None]
+) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + options["refresh_seconds"]
+    names = {id(wallet): tuple(one["names"]) for wallet, one in zip(wallets, options["wallets"])}
+
+    def one(wallet: _monero_wallet.Wallet, timeout: float, _patience: float, dry: bool) -> dict[str, Any]:
+        seconds = (options["open_timeout"], options["store_timeout"])
+        wish = _monero_open.Refresh(names[id(wallet)], deadline, *seconds, options["chain_height"], options["most_blocks"])
+        return _monero_open.refresh_some(wallet, timeout, wish, dry)
+
+    # The last one that is begun may still be opened, stored, and changed for what was open before.
+    patience = options["refresh_seconds"] + 2 * (options["open_timeout"] + options["store_timeout"]) + 6 * options["timeout"]
+    return _monero_open.each(one, wallets, options["timeout"], patience, dry, tell)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["stored", "open", "closed"], "required": True},
+            "state": {"type": "str", "choices": ["stored", "open", "closed", "refreshed"], "required": True},
             "wallets": {"type": "list", "elements": "dict", "required": True, "options": WALLET},
             "timeout": {"type": "float", "default": 10.0},
             "store_timeout": {"type": "float", "default": 60.0},
             "open_timeout": {"type": "float", "default": 60.0},
+            "refresh_seconds": {"type": "float", "default": 200.0},
+            "chain_height": {"type": "int"},
+            "most_blocks": {"type": "int", "default": 20000},
             "project_dir": {"type": "path", "default": "/opt/marketplace/4.5/docker"},
             "wallet_port": {"type": "int", "default": 18082},
             "validate_certs": {"type": "bool", "default": True},
@@ -297,6 +346,11 @@ def main() -> None:
     )
     options = module.params
 
+    for one in options["wallets"]:
+        if any(not name or "/" in name for name in one["names"]):
+            module.fail_json(
+                msg=f"{one['name']} has a name with a slash in it, or an empty one: 'names' are files in its directory."
+            )
     if options["state"] == "open":
         for one in options["wallets"]:
             if not one["wallet"] or "/" in one["wallet"]:
@@ -312,6 +366,8 @@ def main() -> None:
             return _monero_open.each(_monero_open.open_one, wallets, short, options["open_timeout"], dry, tell)
         if options["state"] == "closed":
             return _monero_open.each(_monero_open.close_one, wallets, short, store, dry, tell)
+        if options["state"] == "refreshed":
+            return refreshed(options, wallets, dry, tell)
         return _monero_wallet.store_all(wallets, short, store, dry, tell)
 
     try:
@@ -325,7 +381,9 @@ def main() -> None:
         module.fail_json(msg=str(problem))
     except OSError as problem:
         module.fail_json(msg=sentence_for(problem))
-    changed = any(one["state"] in ("stored", "opened", "closed", "ready") for one in found)
+    changed = any(one["state"] in CHANGED for one in found)
+    if options["state"] == "refreshed":
+        module.exit_json(wallets=found, changed=changed)
     good, sentence = WANTED[options["state"]]
     missed = _monero_wallet.words(found, good)
     if missed:

@@ -166,6 +166,14 @@ def test_where_no_signer_knows_it_is_not_known(wallet: dict) -> None:
     assert kinds([row("funded")], one_knows) == []
 
 
+def test_wallets_of_open_escrows_that_are_behind_are_named_to_be_refreshed() -> None:
+    rows = [row("unfunded", "E-1", "a"), row("funded", "E-2", "b"), row("paid", "E-3", "c"), row("funded", "E-4", "d")]
+    wallets = {"buyer": {**dict.fromkeys(("a", "b", "c"), knows(height=150)), "d": knows()}}
+    found = reconcile.judge(rows, wallets, CHAIN, Backup())
+    assert found["behind"] == ["b", "a"]
+    assert [(one["kind"], one["id"]) for one in found["mismatches"]] == [("state_unknown", "E-2")]
+
+
 def test_a_wallet_that_was_not_stored_proves_a_payment_and_never_that_there_was_none() -> None:
     everybody = Chain(200, 10, frozenset({"buyer", "vendor", "arbiter"}))
     assert kinds([row("funded")], at(knows()), chain=everybody) == [("state_unknown", "E-1")]

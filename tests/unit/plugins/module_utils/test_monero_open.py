@@ -63,12 +63,25 @@ class OneWallet:
         self.log = directory.parent / "json.log"
         self.log.write_text('{"log":"before\\n"}\n')
         self.refuse: tuple[dict[str, Any], list[str]] | None = None
+        self.heights: dict[str, int] = {}
+        self.on_disk: dict[str, int] = {}
 
     def answers(self) -> dict[str, Any]:
-        return {"get_height": self.height, "open_wallet": self.opened, "close_wallet": self.closed}
+        return {
+            "get_height": self.height, "open_wallet": self.opened, "close_wallet": self.closed, "refresh": self.refreshed,
+            "store": self.stored,
+        }  # fmt: skip
 
     def height(self, _params: Any) -> dict[str, Any]:
-        return {"height": 146} if self.open else NO_WALLET
+        return {"height": self.heights.get(self.open, 146)} if self.open else NO_WALLET
+
+    def refreshed(self, _params: Any) -> dict[str, Any]:
+        self.heights[self.open] = 200
+        return {"blocks_fetched": 54}
+
+    def stored(self, _params: Any) -> dict[str, Any]:
+        self.on_disk[self.open] = self.heights.get(self.open, 146)
+        return {}
 
     def opened(self, params: Any) -> dict[str, Any]:
         lines = self.refuse[1] if self.refuse else [LOADED]
@@ -183,6 +196,61 @@ def test_one_that_is_opening_still_is_not_called_dead(real: Any) -> None:
     server.answers["open_wallet"] = slow
     found = _monero_open.open_one(wallet(), 3, 0.3, False)
     assert found["state"] == "opening" and "do not restart it" in found["detail"]
+
+
+def reading(*names: str, seconds: float = 20.0, **more: Any) -> _monero_open.Refresh:
+    return _monero_open.Refresh(names, time.monotonic() + seconds, 3.0, 3.0, **more)
+
+
+@pytest.mark.parametrize("before", ["", "escrow_2"])
+def test_wallets_that_are_behind_read_the_chain_and_what_was_open_is_open_again(real: Any, before: str) -> None:
+    program, _server, wallet = real
+    if before:
+        program.opened({"filename": before})
+    found = _monero_open.refresh_some(wallet(""), 3, reading("escrow_1", "escrow_2"), False)
+    assert (found["state"], program.open) == ("refreshed", before)
+    assert program.on_disk == {"escrow_1": 200, "escrow_2": 200}
+    assert {name: one["height"] for name, one in found["names"].items()} == {"escrow_1": 200, "escrow_2": 200}
+
+
+def test_the_wallet_that_is_always_to_be_open_is_so_after_a_run_that_was_killed(real: Any) -> None:
+    program, _server, wallet = real
+    program.opened({"filename": "escrow_2"})
+    _monero_open.refresh_some(wallet("escrow_1"), 3, reading("escrow_2"), False)
+    assert program.open == "escrow_1"
+
+
+def test_what_cannot_be_refreshed_is_told_and_ends_no_others_turn(real: Any) -> None:
+    program, server, wallet = real
+    program.heights["escrow_1"] = 5
+    wish = reading("escrow_1", "gone", "escrow_2", chain_height=200, most_blocks=100)
+    found = _monero_open.refresh_some(wallet(""), 3, wish, False)
+    assert {name: one["state"] for name, one in found["names"].items()} == {
+        "escrow_1": "too_far_behind", "gone": "missing", "escrow_2": "refreshed",
+    }  # fmt: skip
+    assert (found["state"], program.open, server.methods.count("refresh")) == ("partly", "", 1)
+
+
+def test_without_time_left_nothing_is_opened(real: Any) -> None:
+    program, server, wallet = real
+    program.opened({"filename": "escrow_2"})
+    found = _monero_open.refresh_some(wallet(""), 3, reading("escrow_1", seconds=0), False)
+    assert (found["names"]["escrow_1"]["state"], program.open) == ("not_reached", "escrow_2")
+    assert "open_wallet" not in server.methods
+
+
+def test_a_wallet_that_nobody_can_name_is_not_thrown_out(real: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, server, wallet = real
+    program.opened({"filename": "escrow_2"})
+    monkeypatch.setattr(_monero_files, "look", lambda *_words, **_named: {"open_wallet": None})
+    assert _monero_open.refresh_some(wallet(""), 3, reading("escrow_1"), False)["state"] == "failed"
+    assert "open_wallet" not in server.methods
+
+
+def test_check_mode_has_nobody_read_the_chain(real: Any) -> None:
+    program, server, wallet = real
+    assert _monero_open.refresh_some(wallet(""), 3, reading("escrow_1"), True)["state"] == "ready"
+    assert "open_wallet" not in server.methods and not program.open
 
 
 def test_nobody_there(directory: Path) -> None:
