@@ -10,13 +10,16 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_look import DAMAGE
 
 # A restore would mend none of them: the file may be whole.
 NO_DAMAGE = {
     "encrypted": "nobody can look into it here: the target needs the Python package sqlcipher3 and marketplace_database_key",
     "encrypted_wrong_key": "marketplace_database_key does not open it, which looks like damage and is none: find the right key, restore nothing",
     "locked": "a lock is left on it: ansible-playbook playbooks/database.yml",
-    "suspect": "no copy of it was whole, so somebody still writes to it",
+    "unfinished": "its check did not end in time: raise sqlite_integrity_check_seconds",
+    "changed": "somebody still writes to it, from another host or past its name: find out who",
+    "suspect": "it could not be told",
 }
 
 
@@ -36,6 +39,9 @@ def _judged(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]]) -
     state = str(sqlite.get("state") or "unknown")
     sentences = [clean_line(str(one), 300) for one in sqlite.get("sentences") or []]
     found: dict[str, Any] = {"sqlite": dict(sqlite), "kept": [], "kept_database": "", "sentences": sentences, "why": ""}
+    # Once is enough to keep the writers away from it.
+    seen = state == "disagree" or any(one in DAMAGE for one in sqlite.get("looks") or [])
+    said = clean_line(str(sqlite.get("problem") or ""), 300).rstrip(".")
     if strangers:
         named = ", ".join(
             f"{clean_line(str(one['command'] or ''), 60) or 'a process'} (pid {one['pid']})" for one in strangers[:5]
@@ -43,21 +49,16 @@ def _judged(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]]) -
         return {
             **found,
             "state": "unproven",
-            "stays": state not in ("ok", *NO_DAMAGE),
+            "stays": seen or state not in ("ok", *NO_DAMAGE),
             "why": f"{named} has the database open and is in no container, so it could not be held still: end it, then run the same command again",
         }
     if state == "ok":
         return {**found, "state": "sound", "stays": False}
     if state in NO_DAMAGE:
-        return {**found, "state": "unproven", "stays": False, "why": NO_DAMAGE[state]}
+        why = NO_DAMAGE[state] + (f" ({said})" if said and state in ("changed", "suspect") else "")
+        return {**found, "state": "unproven", "stays": seen, "why": why}
     if sqlite.get("certain"):
         return {**found, "state": "damaged", "stays": True}
-    said = clean_line(str(sqlite.get("problem") or ""), 300)
-    return {
-        **found,
-        "state": "unproven",
-        "stays": True,
-        "why": "two looks at the frozen database did not agree"
-        + (f" ({said})" if said else "")
-        + ": run the same command again",
-    }
+    why = "two looks at the frozen database did not agree" if seen else "the frozen database could not be examined"
+    why += (f" ({said})" if said else "") + ": run the same command again"
+    return {**found, "state": "unproven", "stays": True, "why": why}

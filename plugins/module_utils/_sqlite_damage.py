@@ -49,7 +49,7 @@ class Rules:
 
 @dataclass
 class Seen:
-    """state is one of ok, stale_wal, wal_damage, page_damage, btree_damage, foreign_key_damage, invariant_damage, suspect."""
+    """state is one of ok, stale_wal, wal_damage, page_damage, btree_damage, foreign_key_damage, invariant_damage, unfinished, suspect."""
 
     header: Header
     state: str = "ok"
@@ -266,7 +266,9 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
         state = "foreign_key_damage"
     if state is None and (asked.damage == "rule" or any(one["rows"] for one in asked.invariants.values())):
         state = "invariant_damage"
-    if state is None and (not asked.ended or any(one["problem"] for one in asked.invariants.values())):
+    if state is None and not asked.ended:
+        state = "unfinished"
+    if state is None and any(one["problem"] for one in asked.invariants.values()):
         state = "suspect"
     seen.state = state or "ok"
     if asked.damage and asked.messages:

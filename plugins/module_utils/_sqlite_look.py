@@ -35,6 +35,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlit
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_header import Header
 
 DAMAGE = ("stale_wal", "wal_damage", "page_damage", "btree_damage", "foreign_key_damage", "invariant_damage")
+# No verdict on the bytes.
+UNSURE = ("unfinished", "suspect")
 # Some damage keeps questions from an answer that can be trusted.
 ASKABLE = ("ok", "locked", "foreign_key_damage", "invariant_damage", "deleted_but_open")
 CHUNK = 1024 * 1024
@@ -114,7 +116,7 @@ def _empty(path: str) -> dict[str, Any]:
         "damage": {"pages": [], "objects": [], "rows": {}, "foreign_keys": [], "messages": [], "more": False},
         "invariants": {}, "wal": None, "holders": [], "deleted": None, "tables": {}, "schema_version": None, "schema_sha256": None,
         "last_commit": None, "last_change_counter": None, "journal_mode": None, "page_size": None, "page_count": None,
-        "freelist_pages": None, "encrypted": False, "lock_problem": None,
+        "freelist_pages": None, "encrypted": False, "lock_problem": None, "looks": [],
     }  # fmt: skip
 
 
@@ -161,6 +163,7 @@ def _live(path: str, folder: str, options: Options, found: dict[str, Any]) -> No
             found["sentences"] = [f"{path} was written to while it was copied, each time: no copy of it is whole."]
             continue
         header, wal, seen = _examined(copied, path, index, options.rules())
+        found["looks"].append(seen.state)
         if seen.state not in DAMAGE or (before is not None and seen.same_as(before)):
             _take(found, path, header, wal, seen, options)
             found["certain"] = seen.state == "ok"
@@ -197,14 +200,19 @@ def _frozen(path: str, folder: str, options: Options, found: dict[str, Any]) -> 
         walked = seen[0].walked if seen and whole else None
         header, wal, one = _examined(copied, path, index, replace(options.rules(), walked=walked))
         seen.append(one)
-    _take(found, path, header, wal, seen[0], options)
-    same = all(one.same_as(seen[0]) for one in seen)
-    found["certain"] = whole and same and seen[0].proven and digests(path) == began
-    if not whole or digests(path) != began:
-        found["state"] = "suspect" if found["state"] in (*DAMAGE, "ok") else found["state"]
+    found["looks"] = [one.state for one in seen]
+    # Sound once is sound, where the other look only came to no end. Damage has to be seen twice.
+    said = next((one for one in seen if one.state not in UNSURE), seen[0])
+    _take(found, path, header, wal, said, options)
+    same = all(one.same_as(said) for one in seen if one.state not in UNSURE)
+    both = said.state == "ok" or all(one.same_as(said) for one in seen)
+    whole = whole and digests(path) == began
+    found["certain"] = whole and both and same and said.proven and said.state not in UNSURE
+    if not whole:
+        found["state"] = "changed" if found["state"] in (*DAMAGE, *UNSURE, "ok") else found["state"]
         found["sentences"].insert(0, f"{path} or a file beside it changed while it was looked at, though it is to be frozen.")
     elif not same:
-        found["state"] = "suspect"
+        found["state"] = "disagree"
         found["sentences"].insert(0, "Two copies of the same bytes gave two verdicts: mistrust this host's memory or disk.")
 
 

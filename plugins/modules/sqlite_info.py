@@ -176,11 +176,16 @@ sqlite:
           sqlcipher3; V(encrypted_wrong_key); V(locked), somebody keeps others from writing; V(stale_wal), the C(-wal) is another database's or an
           older one's; V(wal_damage), commits in it are lost; V(deleted_but_open), only a process still has it; V(page_damage); V(btree_damage), pages do
           not fit together, or an index does not fit its table; V(foreign_key_damage); V(invariant_damage), a rule of the schema or one of the
-          O(invariants) is broken; or V(suspect). The worst is told.
+          O(invariants) is broken; V(unfinished), a check did not end in time; or V(suspect). The worst is told. With O(frozen) also V(changed)
+          and V(disagree), two looks at the same bytes differ; what each look said is in RV(sqlite.looks).
       type: str
     certain:
       description: Whether the state is proven. With O(check); so are the keys below up to RV(sqlite.lock_problem).
       type: bool
+    looks:
+      description: The state that each copy showed, in their order.
+      type: list
+      elements: str
     sentences:
       description: What was seen, the most important first, at most 20.
       type: list

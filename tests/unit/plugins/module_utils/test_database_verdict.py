@@ -30,7 +30,7 @@ def test_damage_counts_when_it_is_certain(state: str) -> None:
     assert said({"state": state, "certain": False, "sentences": ["47 pages"]}) == ("unproven", True)
 
 
-@pytest.mark.parametrize("state", ["encrypted", "encrypted_wrong_key", "locked", "suspect"])
+@pytest.mark.parametrize("state", ["encrypted", "encrypted_wrong_key", "locked", "suspect", "unfinished", "changed"])
 def test_what_a_restore_would_not_mend_is_let_go_on_and_named(state: str) -> None:
     assert said({"state": state, "certain": True, "sentences": []}) == ("unproven", False)
     assert verdict({"state": state})["why"]
@@ -48,3 +48,19 @@ def test_what_was_damaged_before_stays_until_it_is_compared_with_the_chain(state
     assert found["stays"] and "not compared with the chain" in found["why"]
     assert found["state"] == ("sound" if state == "ok" else "unproven")
     assert verdict({"state": "ok"}, [STRANGER], unsettled=True)["stays"]
+
+
+@pytest.mark.parametrize(
+    ("state", "looks", "why"),
+    [
+        ("disagree", ["page_damage", "ok"], "did not agree (Two copies differ)"),
+        ("changed", ["page_damage", "page_damage"], "somebody still writes to it"),
+        ("page_damage", ["page_damage", "unfinished"], "did not agree"),
+        ("unreadable", [], "could not be examined (Two copies differ)"),
+    ],
+)
+def test_damage_seen_once_keeps_the_writers_away(state: str, looks: list[str], why: str) -> None:
+    for strangers in ([], [STRANGER]):
+        found = verdict({"state": state, "certain": False, "looks": looks, "problem": "Two copies differ."}, strangers)
+        assert (found["state"], found["stays"]) == ("unproven", True)
+        assert why in found["why"] or strangers

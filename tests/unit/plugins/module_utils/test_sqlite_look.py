@@ -218,7 +218,7 @@ def test_stale_wal_that_fits_in_every_frame(path: Path, tmp_path: Path, index: b
     assert found["state"] == "stale_wal" and found["certain"], found["sentences"]
 
 
-def test_a_set_that_changes_while_it_is_to_be_frozen_is_suspect(
+def test_a_set_that_changes_while_it_is_to_be_frozen_is_no_verdict(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = _sqlite_look._examined
@@ -230,7 +230,38 @@ def test_a_set_that_changes_while_it_is_to_be_frozen_is_suspect(
     monkeypatch.setattr(_sqlite_look, "_examined", examined)
     options = _sqlite_look.Options(frozen=True, scratch_dir=str(path.parent.parent / "scratch"))
     found = _sqlite_look.look(str(path), options)
-    assert found["state"] == "suspect" and not found["certain"] and "to be frozen" in found["problem"]
+    assert found["state"] == "changed" and not found["certain"] and "to be frozen" in found["problem"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "state", "certain"),
+    [
+        (["page_damage", "ok"], "disagree", False),
+        (["page_damage", "page_damage"], "page_damage", True),
+        (["page_damage", "unfinished"], "page_damage", False),
+        (["unfinished", "ok"], "ok", True),
+        (["unfinished", "unfinished"], "unfinished", False),
+    ],
+)
+def test_what_two_looks_at_the_same_bytes_are_worth(
+    path: Path, monkeypatch: pytest.MonkeyPatch, looks: list[str], state: str, certain: bool
+) -> None:
+    real, told = _sqlite_look._examined, list(looks)
+
+    def examined(*arguments: Any) -> Any:
+        header, wal, seen = real(*arguments)
+        seen.state = told.pop(0)
+        return header, wal, seen
+
+    monkeypatch.setattr(_sqlite_look, "_examined", examined)
+    found = look(path, frozen=True)
+    assert (found["state"], found["certain"], found["looks"]) == (state, certain, looks)
+
+
+def test_a_check_that_does_not_end_is_no_verdict(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for frozen in (True, False):
+        found = look(path, frozen=frozen, check_seconds=0.0)
+        assert found["state"] == "unfinished" and not found["certain"] and "check_timeout" in found["problem"]
 
 
 def test_in_place_changes_nothing(path: Path) -> None:
