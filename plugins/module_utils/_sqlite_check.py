@@ -84,6 +84,14 @@ def connected(path: str, key: str | None, engine: Any) -> Iterator[Any]:
         yield opened.enter_context(closing(_open(path, "rw", key, engine)))
 
 
+def play_back(path: str) -> None:
+    """A journal that a writer left: SQLite puts the pages of before back, and then the file is one that can be walked."""
+    with suppress(sqlite3.Error):
+        if _size(path + "-journal"):
+            with closing(_open(path, "rw", None, sqlite3)) as database:
+                database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
 def _open(path: str, mode: str, key: str | None, engine: Any) -> Any:
     database = engine.connect(f"file:{quote(path)}?mode={mode}", uri=True, timeout=1.0, isolation_level=None)
     if key is not None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _sqlite_check,
     _sqlite_copy,
     _sqlite_damage,
     _sqlite_encrypted,
@@ -231,6 +232,9 @@ def _digest(path: str) -> Iterator[str]:
 
 def _examined(copied: str, path: str, index: _sqlite_wal.Index | None, rules: Rules) -> tuple[Header, _sqlite_wal.Wal, Seen]:
     header = _sqlite_header.look_at(copied)
+    if header.kind == "database":
+        _sqlite_check.play_back(copied)
+        header = _sqlite_header.look_at(copied)
     header.path = path
     wal = _sqlite_wal.read(copied + "-wal", index)
     if wal.problem:

@@ -305,7 +305,7 @@ sqlite:
       description: The size of the whole set. V(null) where there is none.
       type: int
     queries:
-      description: The answers by name. Empty unless RV(sqlite.state) is V(read).
+      description: The answers by name. Empty unless RV(sqlite.state) is V(read), V(ok), V(locked), V(foreign_key_damage) or V(invariant_damage).
       type: dict
       contains:
         columns:

@@ -264,6 +264,24 @@ def test_a_check_that_does_not_end_is_no_verdict(path: Path, monkeypatch: pytest
         assert found["state"] == "unfinished" and not found["certain"] and "check_timeout" in found["problem"]
 
 
+def test_a_journal_of_a_write_that_did_not_end_is_played_back_in_the_copy(path: Path, tmp_path: Path) -> None:
+    path.unlink()
+    fill(path, wal=False)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA cache_size=1")
+    database.execute("BEGIN")
+    database.execute("UPDATE escrows SET note = note || ? WHERE id < 200", ("more " * 200,))
+    database.execute("DELETE FROM users")
+    copy = tmp_path / "copy/shop.db"
+    shutil.copytree(path.parent, copy.parent)
+    database.execute("ROLLBACK")
+    database.close()
+    assert copy.with_name("shop.db-journal").stat().st_size > 0
+    found = look(copy)
+    assert (found["state"], found["certain"], found["sentences"]) == ("ok", True, [])
+    assert found["tables"] == {"users": 300, "escrows": 300} and found["journal_mode"] == "delete"
+
+
 def test_in_place_changes_nothing(path: Path) -> None:
     """For a file that is the caller's own: no copy, no sidecar left, and none written into it."""
     found = look(path, copy=False)
