@@ -41,7 +41,7 @@ def break_(lab: Lab) -> None:
     database.deploy(lab, DATABASE_KEY=RIGHT)
     database.must_serve(lab)
     database.deploy(lab, DATABASE_KEY=WRONG)
-    must_show("a server that reads nothing", lambda: "file is not a database" in database.last_words(lab), 30)
+    must_show("a server that reads nothing", lambda: "file is not a database" in database.last_words(lab), 90)
     must_show("no answer from the server", lambda: health_status(lab) is None)
     must_show("502 from the site", lambda: site_status(lab) in (502, 504))
 
