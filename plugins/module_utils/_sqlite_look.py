@@ -284,9 +284,11 @@ def _locked(path: str, options: Options, found: dict[str, Any]) -> None:
 
 def _deleted(path: str, holders: list[dict[str, Any]], gone: dict[str, Any], header: Header) -> str:
     who = next(one for one in holders if one["pid"] == gone["pid"])
-    files = " and ".join(
-        {"db": "the database", "wal": "its -wal", "shm": "its -shm", "journal": "its journal"}[one]
-        for one in sorted(gone["files"])
+    beside = " and ".join(f"-{one}" for one in ("wal", "shm", "journal") if one in gone["files"])
+    what = (
+        f"The {beside} of {path} is deleted"
+        if "db" not in gone["files"]
+        else f"{path} is deleted{f' with its {beside}' if beside else ''}"
     )
     instead = "" if header.kind == "missing" or "db" not in gone["files"] else " Another file has its name now."
-    return f"{files[:1].upper()}{files[1:]} of {path} is deleted, and lives only in {_sqlite_holders.sentence(who)}: stopping that destroys it.{instead}"
+    return f"{what}, and lives only in {_sqlite_holders.sentence(who)}: stopping that destroys it.{instead}"
