@@ -56,7 +56,7 @@ class Loss:
         self.complete = True
 
     def begin(self, table: str) -> None:
-        self.tables[table] = {NEW: 0, CHANGED: 0, DELETED: 0, UNKNOWN: 0, "more": False}
+        self.tables[table] = {NEW: 0, CHANGED: 0, DELETED: 0, UNKNOWN: 0, "more": False, "columns": []}
 
     def unread(self, table: str, gap: Gap) -> None:
         """Rows that nobody can read; more where nobody can say how many they are at most."""
@@ -184,8 +184,10 @@ class _Pair:
         self._loss, self._folder = loss, folder
         both = [one for one in (kept, restored) if one is not None]
         self._name = both[0].name
-        first = both[-1].columns
-        self._columns = tuple(one for one in first if all(one in table.columns for table in both))
+        # A column that one side has not is empty there: what the other has in it makes the row another one.
+        self._columns = tuple(dict.fromkeys(one for table in reversed(both) for one in table.columns))
+        if kept is not None and restored is not None:
+            loss.tables[self._name]["columns"] = [one for one in kept.columns if one not in restored.columns]
         self._table = both[0]
         self._numbered = all(one.numbered for one in both)
 
@@ -246,7 +248,7 @@ class _Pair:
             return iter(())
         keys = ["rowid"] if self._numbered else [f"{quoted(one)}" for one in self._table.key]
         place = ["rowid"] if self._numbered else [f"{one} COLLATE BINARY" for one in keys]
-        listed = ", ".join([*keys, *map(quoted, self._columns)])
+        listed = ", ".join([*keys, *self._restored.asked(self._columns)])
         sql = f"SELECT {listed} FROM {quoted(self._name)} ORDER BY {', '.join(place)}"  # noqa: S608  quoted
         return iter(self._ours.ask(sql))
 

@@ -167,7 +167,11 @@ class _Report:
         ]
         unknown = loss.get("unknown_rows")
         more = f"and {len(tables) - 4} more tables" if len(tables) > 4 else ""
-        said = [*tables[:4], more, f"{unknown} rows unreadable = unknown" if unknown else ""]
+        columns = [f"{name}.{one}" for name, table in (loss.get("tables") or {}).items() for one in table.get("columns") or []]
+        without = (
+            f"the backup has no column {', '.join(columns[:MOST])}{' …' if len(columns) > MOST else ''}" if columns else ""
+        )
+        said = [*tables[:4], more, without, f"{unknown} rows unreadable = unknown" if unknown else ""]
         if not tables and loss.get("complete"):
             said = ["nothing: every row of the damaged database is in the restored one"]
         seconds = loss.get("seconds_lost")

@@ -37,6 +37,10 @@ class Table:
     numbered: bool
     number: str = "rowid"
 
+    def asked(self, columns: tuple[str, ...]) -> list[str]:
+        """Columns as a query names them. SQLite takes a quoted name that it has not for a text."""
+        return [quoted(one) if one in self.columns else "NULL" for one in columns]
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -128,7 +132,7 @@ class ByNumber:
 
     def __init__(self, side: Side, table: Table, columns: tuple[str, ...], bounds: tuple[int, int]) -> None:
         """bounds are numbers that may be there, as another database knows them."""
-        listed = ", ".join(["rowid", *map(quoted, columns)])
+        listed = ", ".join(["rowid", *table.asked(columns)])
         self._side, self._lowest, self._highest = side, min(bounds[0], 1), bounds[1]
         self._sql = f"SELECT {listed} FROM {quoted(table.name)} WHERE rowid >= ? ORDER BY rowid"  # noqa: S608  quoted
         self._end = f"SELECT max(rowid) FROM {quoted(table.name)}"  # noqa: S608
@@ -203,7 +207,7 @@ class ByKey:
     def __init__(self, side: Side, table: Table, columns: tuple[str, ...], other: Side) -> None:
         keys = [quoted(one) for one in table.key]
         self._side, self._other, self._size = side, other, len(keys)
-        listed, place = ", ".join([*keys, *map(quoted, columns)]), ", ".join(f"{one} COLLATE BINARY" for one in keys)
+        listed, place = ", ".join([*keys, *table.asked(columns)]), ", ".join(f"{one} COLLATE BINARY" for one in keys)
         down = ", ".join(f"{one} COLLATE BINARY DESC" for one in keys)
         here, marks = f"({', '.join(f'{one} COLLATE BINARY' for one in keys)})", f"({', '.join('?' for _one in keys)})"
         table_name = quoted(table.name)

@@ -228,10 +228,10 @@ seconds:
   type: float
 loss:
   description:
-    - What is lost, as C(tables) (of each C(new), C(changed), C(deleted), C(unknown), and C(more) where more is unknown than can be counted),
-      C(escrow_changes) (the first 200 rows of O(priority_tables), with no more of them than key and state), C(unknown_rows), C(complete),
-      C(last_commit_kept), C(last_commit_restored), C(seconds_lost) (null where unknown), C(file) (null in check mode) and C(wal_left_out)
-      (why a -wal was not read that is another database's, else null).
+    - What is lost, as C(tables) (of each C(new), C(changed), C(deleted), C(unknown), C(more) where more is unknown than can be counted,
+      C(columns) that the backup has not), C(escrow_changes) (the first 200 rows of O(priority_tables), no more than key and state),
+      C(unknown_rows), C(complete), C(last_commit_kept), C(last_commit_restored), C(seconds_lost) (null where unknown), C(file) (null in
+      check mode) and C(wal_left_out) (why a -wal was not read that is another database's, else null).
   returned: success, with O(state=compared)
   type: dict
 restored_at:

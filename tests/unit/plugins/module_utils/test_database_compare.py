@@ -194,6 +194,25 @@ def test_tables_and_columns_that_one_side_has_not(tmp_path: Path) -> None:
     assert (tables["users"]["new"], tables["users"]["changed"], tables["users"]["deleted"]) == (0, 0, 0)
 
 
+def test_a_column_that_the_backup_has_not_is_in_the_list(tmp_path: Path) -> None:
+    changes = """
+    ALTER TABLE escrows ADD COLUMN refund_address TEXT; UPDATE escrows SET refund_address='4abc' WHERE id='E-00007';
+    INSERT INTO escrows VALUES('E-99999', 'funded', 5, 50, '4def');
+    ALTER TABLE users ADD COLUMN mail TEXT; UPDATE users SET mail='a@b' WHERE id=50; ALTER TABLE txids RENAME COLUMN paid TO paid_at;
+    """
+    shop(tmp_path, changes)
+    loss = compared(tmp_path)["loss"]
+    told = {(one["table"], str(next(iter(one["key"].values())))): one for one in lines(loss["file"])}
+    assert told["escrows", "E-00007"]["before"]["refund_address"] == "4abc"
+    assert told["escrows", "E-00007"]["after"]["refund_address"] is None
+    assert told["escrows", "E-99999"]["before"]["refund_address"] == "4def"
+    assert told["users", "50"]["change"] == "changed" and loss["tables"]["users"]["changed"] == 1
+    assert [loss["tables"][name]["columns"] for name in ("escrows", "users", "notes", "txids")] == [
+        ["refund_address"], ["mail"], [], ["paid_at"],
+    ]  # fmt: skip
+    assert told["txids", "t0010"]["before"] == {"txid": "t0010", "raw": {"hex": "0a"}, "paid": None, "paid_at": 0.0}
+
+
 def test_rows_that_got_other_numbers_are_the_same_rows(tmp_path: Path) -> None:
     """As a restore from SQL as text gives them."""
     paths = [tmp_path / "a.db", tmp_path / "b.db"]

@@ -120,6 +120,12 @@ def test_restored_with_mismatches_the_shop_stays_closed_and_the_loss_is_told() -
     assert len([line for line in words.splitlines() if not line.startswith(" ")]) <= 7
 
 
+def test_columns_that_the_backup_has_not_are_told() -> None:
+    tables = {"escrows": {"new": 0, "changed": 2, "deleted": 0, "unknown": 0, "columns": ["refund_address"]}}
+    words = told(stage="restored", closed=True, last=LAST, result={**RESULT, "loss": {**LOSS, "tables": tables}})["lost"]
+    assert "the backup has no column escrows.refund_address" in words
+
+
 def test_where_nothing_was_compared_the_headline_says_so() -> None:
     nothing = not_compared("the database cannot be asked")
     words = ended(told(stage="restored", closed=True, last=LAST, reconciled=nothing, reopening=reopening(nothing, "9f3c21aa")))
