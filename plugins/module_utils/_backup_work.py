@@ -22,7 +22,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 )
 
 # Named in each manifest, so that whoever opens an old archive knows what made it.
-COLLECTION = "0.3.0"
+COLLECTION = "0.4.0"
 RENEW_SECONDS = 60.0
 
 

@@ -50,8 +50,9 @@ class Look:
 
 
 def scratch_of(path: str, wanted: str) -> str:
-    """What is in clear stays on the database's own disk, unless somebody wants it elsewhere."""
-    return wanted or (os.path.join(os.path.dirname(path), BESIDE) if path else SCRATCH)
+    """What is in clear stays on the database's own disk, unless somebody wants it elsewhere or that is not there."""
+    folder = os.path.dirname(path)
+    return wanted or (os.path.join(folder, BESIDE) if folder and os.path.isdir(folder) else SCRATCH)
 
 
 def looked(folder: str, look: Look) -> dict[str, Any]:

@@ -276,5 +276,13 @@ def test_retention_trusts_no_other_key(tmp_path: Path, newest: Path, monkeypatch
     assert kept(tmp_path)["removed"] == [] and opened == [str(newest)]
 
 
+def test_what_is_in_clear_stays_beside_the_database(tmp_path: Path) -> None:
+    beside = str(tmp_path / ".marketplace_backup")
+    assert _database_shelf.scratch_of(str(tmp_path / "marketplace.db"), "") == beside
+    assert _database_shelf.scratch_of(str(tmp_path / "marketplace.db"), "/elsewhere") == "/elsewhere"
+    for path in ("", str(tmp_path / "none" / "marketplace.db")):
+        assert _database_shelf.scratch_of(path, "") == _database_shelf.SCRATCH
+
+
 def test_nothing_secret_is_shown() -> None:
     assert "hush" not in repr(Look(Key(PASSPHRASE), database_key="hush")) and PASSPHRASE not in repr(Look(Key(PASSPHRASE)))
