@@ -16,7 +16,7 @@ from drills.interruption import Interruption
 
 # Which pools a set takes whole; of the others, rotation takes this share, chosen by the seed.
 POOLS = {"main": {"main"}, "rotation": {"main", "always"}, "full": {"main", "always", "rotated"}}
-ROTATED_SHARE = 0.25
+ROTATED_SHARE = 0.12
 
 JUDGES_KILLS = "-interruptions"
 
