@@ -134,6 +134,13 @@ def wipe(path: str) -> None:
         shutil.rmtree(scratch_of(path))
 
 
+def tidy(path: str) -> None:
+    """An image that nobody can put in place any more is a database in clear, and room that others need."""
+    earlier = saved(path)
+    if earlier is None or problem_with(path, earlier) is not None:
+        wipe(path)
+
+
 def make(question: Question, dry: bool) -> dict[str, Any]:
     """The plan, its image lying ready. In check mode the image is gone afterwards."""
     if question.archive and not os.path.lexists(question.archive):

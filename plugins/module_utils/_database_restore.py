@@ -60,6 +60,11 @@ def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str,
     _check(wanted.path)
     if wanted.state == "preserved":
         return _preserved(wanted, dry, tell)
+    with _alone(wanted):
+        return _done(wanted, dry, tell)
+
+
+def _done(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     earlier = _database_swap.begun(wanted.state_dir, wanted.path)
     if wanted.state == "planned":
         return _planned(wanted, earlier, dry)
@@ -74,6 +79,8 @@ def restore(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str,
             ended = _database_swap.carry_out(earlier, wanted.path, wanted.state_dir, tell)
         ended.update(resumed=True, did=[f"ended what an earlier restore had begun: {one}" for one in ended["did"]])
     if wanted.state == "resumed":
+        if not dry:
+            _database_plan.tidy(wanted.path)
         result = ended or {"changed": False, "did": [], "kept": [], "resumed": False}
         unsettled = _database_unsettled.standing(wanted.state_dir, wanted.path)
         return {**result, "restored": _last(wanted), "unsettled": unsettled}
@@ -124,8 +131,7 @@ def _planned(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict[
     result: dict[str, Any] = {"changed": False, "begun": earlier is not None, "restored": _last(wanted)}
     if earlier is not None:
         return {**result, "plan": earlier["plan"]}
-    with _alone(wanted):
-        return {**result, "plan": _database_plan.make(wanted.question, dry)}
+    return {**result, "plan": _database_plan.make(wanted.question, dry)}
 
 
 def _last(wanted: Wanted) -> dict[str, Any] | None:
@@ -148,7 +154,7 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
     if not dry and not os.path.isdir(os.path.dirname(loss_file)):
         private_directory(os.path.dirname(loss_file))
     parent = os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
-    with _alone(wanted), ExitStack() as stack:
+    with ExitStack() as stack:
         _wipe(parent)  # of a call that was killed; the lock says that it is not at work any more
         stack.callback(_wipe, parent)
         folders = [os.path.join(parent, side) for side in ("kept", "restored")]
@@ -203,12 +209,12 @@ def _moments(wanted: Wanted) -> dict[str, Any]:
 
 @contextmanager
 def _alone(wanted: Wanted) -> Iterator[None]:
-    """Two plans at once would write to the same scratch."""
+    """A plan asks for no lease, and must not wipe the image that another call is just putting in place."""
     private_directory(wanted.run_dir)
     handle = try_lock(os.path.join(wanted.run_dir, f"database_plan-{_database_files.named(wanted.path)}.lock"))
     if handle is None:
         raise NotRestored(
-            "busy", f"Another call is planning a restore of {wanted.path}: wait for it, then run the same command again."
+            "busy", f"Another call is at work on a restore of {wanted.path}: wait for it, then run the same command again."
         )
     try:
         yield

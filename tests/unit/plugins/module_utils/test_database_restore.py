@@ -30,6 +30,7 @@ from unit.plugins.database_restores import (
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _database_files,
     _database_plan,
+    _database_restore,
     _database_swap,
     _database_unpack,
 )
@@ -284,7 +285,18 @@ def test_another_plan_an_old_one_and_no_kept_copy_are_refused(tmp_path: Path, mo
     refused(tmp_path, wanted(tmp_path, "restored", plan=plan, kept_database=f"{kept}x"), "missing")
     later = time.time() + 3700
     monkeypatch.setattr(_database_plan.time, "time", lambda: later)
+    assert (tmp_path / "data/.marketplace_restore").exists()
     assert "60 minutes" in refused(tmp_path, wanted(tmp_path, "restored", plan=plan, kept_database=kept), "no_plan")
+    assert not do(wanted(tmp_path, "resumed"))["changed"]
+    assert not (tmp_path / "data/.marketplace_restore").exists(), "nobody can use it any more"
+
+
+def test_a_plan_does_not_wipe_what_another_call_is_putting_in_place(tmp_path: Path) -> None:
+    shop(tmp_path)
+    one = wanted(tmp_path)
+    with _database_restore._alone(one):
+        for state in ("planned", "restored", "compared", "resumed"):
+            refused(tmp_path, wanted(tmp_path, state), "busy")
 
 
 def test_a_database_that_is_gone_comes_back(tmp_path: Path) -> None:
