@@ -64,7 +64,8 @@ def taken(path: str, folder: str, key: str, seconds: float, busy_seconds: float 
         found = _copied(path, folder, key, seconds, sealed)
         if found is not None and not in_use(path):
             return found
-    raise NoImage(f"{path} was opened and closed by others each time it was copied: run it again.")
+    # Somebody writes to it whom we cannot see.
+    return _online(path, folder, key, seconds, busy_seconds, sealed)
 
 
 def _online(path: str, folder: str, key: str, seconds: float, busy_seconds: float, sealed: bool) -> Image:

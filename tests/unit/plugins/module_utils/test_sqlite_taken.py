@@ -32,6 +32,7 @@ from unit.plugins.databases import (
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _database_backup,
     _gpg,
+    _sqlite_copy,
     _sqlite_image,
     _sqlite_taken,
 )
@@ -188,3 +189,9 @@ def test_with_its_key_an_encrypted_database_in_use_is_one_encrypted_image(tmp_pa
     assert (image["made"], image["state"], image["tables"]) == ("online", "ok", {"orders": 2})
     raw = gzip.decompress(plain(found["path"]))
     assert not raw.startswith(b"SQLite format 3") and b"orders" not in raw
+
+
+def test_who_writes_and_cannot_be_seen_is_no_obstacle(tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sqlite_taken, "in_use", lambda _path: False)
+    monkeypatch.setattr(_sqlite_copy, "copy", lambda path, folder, _timeout: (folder + "/copy.db", False))
+    assert made(order(tmp_path))["manifest"]["image"]["made"] == "online"
