@@ -193,5 +193,5 @@ def test_with_its_key_an_encrypted_database_in_use_is_one_encrypted_image(tmp_pa
 
 def test_who_writes_and_cannot_be_seen_is_no_obstacle(tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_sqlite_taken, "in_use", lambda _path: False)
-    monkeypatch.setattr(_sqlite_copy, "copy", lambda path, folder, _timeout: (folder + "/copy.db", False))
+    monkeypatch.setattr(_sqlite_copy, "copy", lambda _path, folder, _timeout: (folder + "/copy.db", False))
     assert made(order(tmp_path))["manifest"]["image"]["made"] == "online"
