@@ -46,7 +46,9 @@ options:
     default: ""
     version_added: 0.4.0
   kept_database:
-    description: The copy of the database that O(state=preserved) made. Required with O(state=restored) and O(state=compared).
+    description:
+      - The copy of the database that O(state=preserved) made, for O(state=restored) and O(state=compared).
+      - Empty only where it found nothing, no database or one of 0 bytes. Then what is lost is unknown.
     type: path
     default: ""
     version_added: 0.4.0

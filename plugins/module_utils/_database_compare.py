@@ -113,7 +113,10 @@ def without_a_strange_wal(path: str) -> str | None:
 def compare(
     kept: str, restored: str, key: str, priority: tuple[str, ...], loss_file: str, folder: str, dry: bool
 ) -> dict[str, Any]:
-    """Both are copies that are ours. The file is written to its end before it gets its name."""
+    """Both are copies that are ours. Where nothing was left to keep, kept is empty, and all of it is unknown.
+
+    The file is written to its end before it gets its name.
+    """
     draft = draft_of(loss_file) if not dry else os.path.join(folder, "loss.jsonl")
     remove(draft)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -160,8 +163,9 @@ def _compare(kept: str, restored: str, key: str | None, loss: Loss, priority: tu
             # Most likely it is encrypted, and its key or SQLCipher is not here.
             raise NotCompared(f"the restored database cannot be read here ({clean_line(str(problem), 120)})") from None
         try:
-            theirs = stack.enter_context(closing(Side(kept, key)))
-            damaged = theirs.tables()
+            if kept:
+                theirs = stack.enter_context(closing(Side(kept, key)))
+                damaged = theirs.tables()
         except engine.DatabaseError:
             pass  # not even its list of tables can be read
         for name in sorted({*present, *(damaged or {})}, key=lambda one: (_rank(one, priority), one)):

@@ -68,13 +68,11 @@ def noted(state_dir: str, path: str) -> dict[str, Any] | None:
 
 def preserve(path: str, keep_dirs: list[str], state_dir: str, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     """Copies of the whole set, each equal to what it was taken from. The same set is kept once."""
-    try:
-        names = _names(path)
-    except NotRestored:
-        rescued = _rescued(path, state_dir)
-        if rescued is None:
-            raise
+    names = _names(path)
+    if "" not in names and (rescued := _rescued(path, state_dir)) is not None:
         return rescued
+    if not names:
+        return {"changed": False, "kept": [], "kept_database": ""}
     sources = [_source(where, name) for name, where in names.items()]
     earlier = noted(state_dir, path)
     if earlier is not None and earlier["set"] == _set(sources):
@@ -92,7 +90,8 @@ def preserve(path: str, keep_dirs: list[str], state_dir: str, dry: bool, tell: C
             {"source": one.path, "path": base + one.name, "sha256": one.sha256, "bytes": one.bytes, "new": one in missing}
             for one in sources
         ],
-        "kept_database": base + lives,
+        # Without one there is none, whatever lay beside it; nor is a file of 0 bytes one.
+        "kept_database": base + lives if any(one.name == lives and one.bytes for one in sources) else "",
     }
     if dry or (not missing and os.path.exists(f"{base}.sha256")):
         return result
@@ -105,7 +104,7 @@ def preserve(path: str, keep_dirs: list[str], state_dir: str, dry: bool, tell: C
             "epoch": epoch,
             "folder": folder,
             "set": _set(sources),
-            "model": _database_files.model_of(names[""]),
+            "model": _database_files.model_of(names.get("", path)),
             "sources": [[one.path, one.sha256, list(one.state or ())] for one in sources],
         }
         write_json(journal_path(state_dir, path), note)
@@ -120,6 +119,7 @@ def preserve(path: str, keep_dirs: list[str], state_dir: str, dry: bool, tell: C
 def _names(path: str) -> dict[str, str]:
     """What is to be kept: the name it gets after the base, and where it is read.
 
+    Nothing is an answer, too: what is gone, and held by nobody, can only come back from a backup.
     A process may hold files that have lost their names while others took these. Then there are two sets, and both are kept.
     """
     there = _database_files.present(path)
@@ -127,8 +127,6 @@ def _names(path: str) -> dict[str, str]:
     # A -wal without a name belongs to the database that has lost its own, where there is one, and else to the one that is here.
     ours = {} if "" in there and "" in held else held
     first = {suffix: there.get(suffix) or ours[suffix].path for suffix in SUFFIXES if suffix in there or suffix in ours}
-    if "" not in first:
-        raise NotRestored("missing", f"{path} is not there, and no process holds it open: is marketplace_database_path right?")
     replaced = [suffix for suffix in held if suffix in there]
     if replaced:
         second = {

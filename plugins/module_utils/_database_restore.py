@@ -108,6 +108,9 @@ def _preserved(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[s
     if not dry:
         _database_unsettled.note(wanted.state_dir, wanted.path, "damaged")
     result = _database_keep.preserve(wanted.path, list(wanted.keep_dirs), wanted.state_dir, dry, tell)
+    # What is gone by now was kept by an earlier call, it may be.
+    earlier = _database_unsettled.standing(wanted.state_dir, wanted.path) or {}
+    result["kept_database"] = result["kept_database"] or earlier.get("kept_database", "")
     if not dry:
         _database_unsettled.note(wanted.state_dir, wanted.path, "damaged", result["kept_database"])
     return result
@@ -150,7 +153,7 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
     """The kept copy against what took its place. Both are copied once more: whatever is opened is written to."""
     if earlier is not None:
         raise NotRestored("begun", f"A restore of {wanted.path} was begun and not ended: end it first (state=resumed).")
-    loss_file = wanted.loss_file or f"{wanted.kept_database}.loss.jsonl"
+    loss_file = wanted.loss_file or f"{wanted.kept_database or wanted.path}.loss.jsonl"
     if not dry and not os.path.isdir(os.path.dirname(loss_file)):
         private_directory(os.path.dirname(loss_file))
     parent = os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
@@ -162,14 +165,14 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
             private_directory(folder)
         try:
             sides = [
-                _sqlite_copy.copy(path, folder, _database_files.COPY_SECONDS)
+                _sqlite_copy.copy(path, folder, _database_files.COPY_SECONDS) if path else ("", True)
                 for path, folder in zip((wanted.kept_database, wanted.path), folders)
             ]
         except NoCopy as problem:
             raise NotRestored("unreadable", f"There is nothing to compare: {problem}") from None
         if not all(still for _copy, still in sides):
             raise NotRestored("changed", f"{wanted.path} is written to: compare it before anybody works with it again.")
-        strange = _database_compare.without_a_strange_wal(sides[0][0])
+        strange = _database_compare.without_a_strange_wal(sides[0][0]) if sides[0][0] else None
         try:
             found = _database_compare.compare(
                 sides[0][0], sides[1][0], wanted.question.database_key, wanted.priority_tables, loss_file, folders[0], dry
@@ -194,6 +197,8 @@ def _moments(wanted: Wanted) -> dict[str, Any]:
 
     Commits go into the -wal, where there is one; the database itself may have been written to by whatever has damaged it.
     """
+    if not wanted.kept_database:
+        return {"last_commit_kept": None, "last_commit_restored": None, "seconds_lost": None}
     wal = wanted.kept_database + "-wal"
     used = os.path.exists(wal) and os.path.getsize(wal) > 0
     kept = os.stat(wal if used else wanted.kept_database).st_mtime

@@ -81,6 +81,11 @@ def _risks(chosen: Mapping[str, Any], sqlite: Mapping[str, Any], image: Mapping[
         f"{one['path'].rpartition('/')[2]} was passed over: {clean_line(str(one['problem']), 160).rstrip('.')}"
         for one in (chosen.get("rejected") or [])[:MOST]
     ]
+    if sqlite.get("state") == "missing":
+        path = str(sqlite.get("path") or "the database")
+        found.append(
+            f"nothing is at {path}: if its disk is not mounted (findmnt -T {path}), the backup would land on another one"
+        )
     if chosen.get("good") is None:
         found.append("the backup is encrypted, and nobody here can prove that it is whole")
     versions = (sqlite.get("schema_version"), image.get("schema_version"))

@@ -174,6 +174,8 @@ class _Report:
         said = [*tables[:4], more, without, f"{unknown} rows unreadable = unknown" if unknown else ""]
         if not tables and loss.get("complete"):
             said = ["nothing: every row of the damaged database is in the restored one"]
+        if loss.get("tables") and not tables and not loss.get("complete"):
+            said = ["unknown: of the damaged database nothing is left that could be compared"]
         seconds = loss.get("seconds_lost")
         breached = ", BREACHED" if isinstance(seconds, (int, float)) and seconds > self.facts["rpo_seconds"] else ""
         window = f"{span(seconds)} of commits" if isinstance(seconds, (int, float)) else "for how long is unknown"

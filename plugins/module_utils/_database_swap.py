@@ -85,9 +85,11 @@ def restore(path: str, wanted: str, kept_database: str, state_dir: str, dry: boo
             "changed" if "changed" in problem else "no_plan",
             f"The plan {wanted[:12]} does not count any more: {problem}. Make it anew, and confirm that one; nothing was changed.",
         )
-    if _database_files.inode_of(kept_database) is None or os.path.getsize(kept_database) == 0:
+    there = _database_files.inode_of(kept_database) is not None and os.path.getsize(kept_database) > 0
+    if not there and (kept_database or not _nothing(path)):
         raise NotRestored(
-            "missing", f"{kept_database} is not there, and without a kept copy no database is replaced: preserve it first."
+            "missing",
+            f"{kept_database or 'A kept copy'} is not there, and without a kept copy no database is replaced: preserve it first.",
         )
     _database_files.nobody_has_it_open(path)
     journal = _journal(path, saved, kept_database, state_dir, dry)
@@ -96,6 +98,12 @@ def restore(path: str, wanted: str, kept_database: str, state_dir: str, dry: boo
     began = time.monotonic()
     _settle(journal, path, state_dir)
     return carry_out(journal, path, state_dir, tell, began)
+
+
+def _nothing(path: str) -> bool:
+    """Gone, or a file of 0 bytes, and no process holds what had that name: there is nothing that a copy could be of."""
+    gone = _database_files.inode_of(path) is None or os.path.getsize(path) == 0
+    return gone and not any(one.suffix == "" for one in _database_files.deleted(path))
 
 
 def _journal(path: str, saved: dict[str, Any], kept_database: str, state_dir: str, dry: bool) -> dict[str, Any]:
@@ -248,7 +256,8 @@ def _others(journal: dict[str, Any], path: str) -> list[dict[str, Any]]:
 
 def _kept(journal: dict[str, Any]) -> list[dict[str, Any]]:
     folder = journal["folder"]
-    base = os.path.basename(journal["files"][0]["source"]) if journal["files"] else ""
+    first = journal["files"][0] if journal["files"] else {"source": "", "suffix": ""}
+    base = os.path.basename(first["source"].removesuffix(first["suffix"]))
     return [
         {
             "source": one["source"],

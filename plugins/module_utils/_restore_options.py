@@ -26,6 +26,5 @@ def missing(options: dict[str, Any]) -> Iterator[str]:
         yield "Keys come from an archive: name it (archive)."
     if state == "planned" and not options["archive"] and not options["directory"]:
         yield "A plan chooses among archives: name their folder (directory), or one of them (archive)."
-    for name in {"restored": ("plan", "kept_database"), "compared": ("kept_database",)}.get(state, ()):
-        if not options[name]:
-            yield f"state={state} works with a plan or with the kept copy of what was there: give {name}."
+    if state == "restored" and not options["plan"]:
+        yield "A restore carries a plan out: give its hash (plan)."

@@ -134,7 +134,7 @@ def _look(path: str, options: Options, found: dict[str, Any]) -> None:
         found["certain"] = True
         return
     if header.kind in ("missing", "unreadable", "empty"):
-        found.update(state=header.kind, bytes=header.size, certain=True)
+        found.update(state=header.kind, bytes=header.size, certain=header.kind != "unreadable")
         found["sentences"].append(header.why)
         wal = _sqlite_wal.read(path + "-wal")
         if wal.valid_commits:

@@ -190,7 +190,8 @@ resumed:
   returned: success
   type: bool
 kept_database:
-  description: The copy that holds what was committed last. With O(state=restored) the one that was given.
+  description:
+    - The copy that holds what was committed last. With O(state=restored) the one that was given. Empty where nothing was left of the database.
   returned: success, with O(state=preserved) or O(state=restored)
   type: str
 plan:

@@ -368,34 +368,3 @@ def test_what_it_says_inside_counts_more_than_its_name(tmp_path: Path, kind: str
     Path(f"{archive}.sha256").write_text(f"{digest(archive)}  {archive.name}\n")
     plan = do(wanted(tmp_path))["plan"]
     assert [one["kind"] for one in plan["rejected"]] == [kind] and plan["name"] == "marketplace-db-20261123T010000Z"
-
-
-def test_from_the_first_copy_until_the_shop_is_open_it_is_noted_that_nothing_is_settled(tmp_path: Path) -> None:
-    shop(tmp_path)
-
-    def noted() -> tuple[str, str] | None:
-        said = do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]
-        return said and (said["stage"], said["kept_database"])
-
-    assert noted() is None
-    do(wanted(tmp_path, "preserved"), dry=True)
-    assert noted() is None
-    kept = do(wanted(tmp_path, "preserved"))["kept_database"]
-    assert noted() == ("damaged", kept)
-    done = restored(tmp_path)
-    assert noted() == ("restored", done["kept_database"])
-    assert do(wanted(tmp_path, "reopening"), dry=True)["changed"] and noted() == ("restored", kept)
-    assert do(wanted(tmp_path, "reopening"))["changed"] and noted() == ("reopening", kept)
-    assert not do(wanted(tmp_path, "reopening"))["changed"]
-    assert do(wanted(tmp_path, "reopened"), dry=True)["changed"] and noted() is not None
-    assert do(wanted(tmp_path, "reopened"))["changed"] and noted() is None
-    assert not do(wanted(tmp_path, "reopened"))["changed"]
-
-
-def test_a_note_that_cannot_be_read_keeps_the_shop_closed(tmp_path: Path) -> None:
-    shop(tmp_path)
-    do(wanted(tmp_path, "preserved"))
-    [note] = (tmp_path / "state").glob("database_unsettled-*.json")
-    note.write_text("{")
-    for state in ("resumed", "reopening", "reopened"):
-        assert "the shop stays closed" in refused(tmp_path, wanted(tmp_path, state), "journal")

@@ -54,8 +54,7 @@ def test_a_whole_restore(run: Run, site: dict[str, Any], tmp_path: Path) -> None
     [
         ({"state": "cache_parked"}, "none of a database's"),
         ({"state": "planned"}, "(directory)"),
-        ({"state": "restored"}, "give plan"),
-        ({"state": "compared"}, "give kept_database"),
+        ({"state": "restored"}, "(plan)"),
         ({"state": "preserved", "path": ""}, "(path)"),
         ({"state": "preserved", "kind": "wallet"}, "none of a wallet's"),
         ({"state": "resumed", "kind": "wallet"}, "(role)"),

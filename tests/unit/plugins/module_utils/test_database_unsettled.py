@@ -1,0 +1,74 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was damaged stays unsettled until the shop is open, and what is gone altogether comes back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from unit.plugins.database_restores import digest, do, refused, restored, rows, shop, wanted
+
+
+@pytest.mark.parametrize(("left", "wal"), [("missing", True), ("missing", False), ("empty", True), ("empty", False)])
+def test_a_database_of_which_nothing_was_left_comes_back_and_all_of_the_loss_is_unknown(
+    tmp_path: Path, left: str, wal: bool
+) -> None:
+    database = shop(tmp_path)
+    for suffix in ("-wal", "-shm") if not wal else ():
+        os.unlink(f"{database}{suffix}")
+    if left == "missing":
+        os.unlink(database)
+    else:
+        database.write_bytes(b"")
+    kept = do(wanted(tmp_path, "preserved"))
+    assert kept["kept_database"] == "" and len(kept["kept"]) == (left == "empty") + 2 * wal
+    assert not do(wanted(tmp_path, "preserved"))["changed"]
+    plan = do(wanted(tmp_path))["plan"]["hash"]
+    done = do(wanted(tmp_path, "restored", plan=plan))
+    assert rows(database) == [(100,)] and not os.path.exists(f"{database}-wal")
+    assert all(digest(one["path"]) == one["sha256"] for one in done["kept"])
+    loss = do(wanted(tmp_path, "compared", loss_file=str(tmp_path / "loss/list.jsonl")))["loss"]
+    assert not loss["complete"] and loss["seconds_lost"] is None and {one["more"] for one in loss["tables"].values()} == {True}
+    assert '"deleted"' not in (tmp_path / "loss/list.jsonl").read_text()
+
+
+def test_without_a_kept_copy_nothing_is_replaced_that_could_have_been_kept(tmp_path: Path) -> None:
+    database = shop(tmp_path)
+    plan = do(wanted(tmp_path))["plan"]["hash"]
+    assert "preserve it first" in refused(tmp_path, wanted(tmp_path, "restored", plan=plan), "missing")
+    kept = do(wanted(tmp_path, "preserved"))["kept_database"]
+    os.unlink(database)
+    assert do(wanted(tmp_path, "preserved"))["kept_database"] == kept, "what an earlier call kept is what is left"
+
+
+def test_from_the_first_copy_until_the_shop_is_open_it_is_noted_that_nothing_is_settled(tmp_path: Path) -> None:
+    shop(tmp_path)
+
+    def noted() -> tuple[str, str] | None:
+        said = do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]
+        return said and (said["stage"], said["kept_database"])
+
+    assert noted() is None
+    do(wanted(tmp_path, "preserved"), dry=True)
+    assert noted() is None
+    kept = do(wanted(tmp_path, "preserved"))["kept_database"]
+    assert noted() == ("damaged", kept)
+    done = restored(tmp_path)
+    assert noted() == ("restored", done["kept_database"])
+    assert do(wanted(tmp_path, "reopening"), dry=True)["changed"] and noted() == ("restored", kept)
+    assert do(wanted(tmp_path, "reopening"))["changed"] and noted() == ("reopening", kept)
+    assert not do(wanted(tmp_path, "reopening"))["changed"]
+    assert do(wanted(tmp_path, "reopened"), dry=True)["changed"] and noted() is not None
+    assert do(wanted(tmp_path, "reopened"))["changed"] and noted() is None
+    assert not do(wanted(tmp_path, "reopened"))["changed"]
+
+
+def test_a_note_that_cannot_be_read_keeps_the_shop_closed(tmp_path: Path) -> None:
+    shop(tmp_path)
+    do(wanted(tmp_path, "preserved"))
+    [note] = (tmp_path / "state").glob("database_unsettled-*.json")
+    note.write_text("{")
+    for state in ("resumed", "reopening", "reopened"):
+        assert "the shop stays closed" in refused(tmp_path, wanted(tmp_path, state), "journal")
