@@ -127,8 +127,9 @@ def compare(
             _compare(kept, restored, key or None, loss, priority, folder)
             file.flush()
             os.fsync(file.fileno())
-        changed = _digest(draft) != _digest(loss_file)
+        changed = digest(draft) != digest(loss_file)
         if changed and not dry:
+            loss_file = _unused(loss_file)
             put_in_place(draft, loss_file)
     return {
         "changed": changed,
@@ -142,13 +143,19 @@ def compare(
     }
 
 
-def _digest(path: str) -> str | None:
+def _unused(path: str) -> str:
+    """A list that is there is a record: another one gets a number."""
+    stem, ending = os.path.splitext(path)
+    return next(one for one in (path, *(f"{stem}.{number}{ending}" for number in range(2, 10000))) if not os.path.lexists(one))
+
+
+def digest(path: str) -> str | None:
     try:
         with open(path, "rb") as file:
-            digest = hashlib.sha256()
+            found = hashlib.sha256()
             for chunk in iter(lambda: file.read(1024 * 1024), b""):
-                digest.update(chunk)
-            return digest.hexdigest()
+                found.update(chunk)
+            return found.hexdigest()
     except FileNotFoundError:
         return None
 

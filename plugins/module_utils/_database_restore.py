@@ -154,6 +154,9 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
     if earlier is not None:
         raise NotRestored("begun", f"A restore of {wanted.path} was begun and not ended: end it first (state=resumed).")
     loss_file = wanted.loss_file or f"{wanted.kept_database or wanted.path}.loss.jsonl"
+    told = _told(wanted, loss_file)
+    if told is not None:
+        return {"changed": False, "loss": {**told, "file": None if dry else told["file"]}}
     if not dry and not os.path.isdir(os.path.dirname(loss_file)):
         private_directory(os.path.dirname(loss_file))
     parent = os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
@@ -184,6 +187,25 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
                 "and install sqlcipher3 for the host's Python.",
             ) from None
     found["loss"].update(_moments(wanted), wal_left_out=strange)
+    if not dry and _of_this_restore(wanted):
+        sha256 = _database_compare.digest(found["loss"]["file"])
+        told = {"asked": loss_file, "sha256": sha256, "loss": found["loss"]}
+        _database_swap.remember(wanted.state_dir, wanted.path, {"compared": told})
+    return found
+
+
+def _of_this_restore(wanted: Wanted) -> bool:
+    last = _database_swap.done(wanted.state_dir, wanted.path)
+    return last is not None and last["kept_database"] == wanted.kept_database
+
+
+def _told(wanted: Wanted, loss_file: str) -> dict[str, Any] | None:
+    """What the first look after this restore listed. People settle rows by hand since: another look would take those for not lost."""
+    last = _database_swap.done(wanted.state_dir, wanted.path) if _of_this_restore(wanted) else None
+    told = (last or {}).get("compared")
+    if not told or told["asked"] != loss_file or _database_compare.digest(told["loss"]["file"]) != told["sha256"]:
+        return None
+    found: dict[str, Any] = told["loss"]
     return found
 
 

@@ -70,6 +70,11 @@ def done(state_dir: str, path: str) -> dict[str, Any] | None:
     return _read(done_path(state_dir, path))
 
 
+def remember(state_dir: str, path: str, more: dict[str, Any]) -> None:
+    """What became known of the last restore after its end."""
+    write_json(done_path(state_dir, path), {**(done(state_dir, path) or {}), **more})
+
+
 def restore(path: str, wanted: str, kept_database: str, state_dir: str, dry: bool, tell: Tell) -> dict[str, Any]:
     """What is asked for, where an earlier call has not done it already."""
     before = done(state_dir, path)

@@ -213,6 +213,26 @@ def test_a_column_that_the_backup_has_not_is_in_the_list(tmp_path: Path) -> None
     assert told["txids", "t0010"]["before"] == {"txid": "t0010", "raw": {"hex": "0a"}, "paid": None, "paid_at": 0.0}
 
 
+def test_what_was_lost_stays_listed_after_rows_were_settled_by_hand(tmp_path: Path) -> None:
+    database = shop(tmp_path)
+    first = compared(tmp_path)["loss"]
+    with closing(sqlite3.connect(database)) as made, made:
+        made.execute("INSERT INTO escrows VALUES('E-99999', 'funded', 5, 99)")
+        made.execute("UPDATE escrows SET state='released' WHERE id='E-00007'")
+    kept = next(str(one) for one in database.parent.glob("*.CORRUPTED-*") if one.suffix.partition("-")[2].isdigit())
+    again = wanted(
+        tmp_path, "compared", kept_database=kept, loss_file=str(tmp_path / "loss/loss.jsonl"), priority_tables=("escrows",)
+    )
+    found = do(again)
+    assert (found["changed"], found["loss"]) == (False, first)
+    assert listed(first["file"]) == EXPECTED
+
+    Path(first["file"]).write_text("a list that somebody has put a hand to\n")
+    found = do(again)
+    assert found["loss"]["file"] == str(tmp_path / "loss/loss.2.jsonl")
+    assert Path(first["file"]).read_text().startswith("a list"), "it was overwritten"
+
+
 def test_rows_that_got_other_numbers_are_the_same_rows(tmp_path: Path) -> None:
     """As a restore from SQL as text gives them."""
     paths = [tmp_path / "a.db", tmp_path / "b.db"]
