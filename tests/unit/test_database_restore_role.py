@@ -74,3 +74,8 @@ def test_the_shop_opens_on_a_sound_database_and_notes_it_before_the_freeze_goes_
         order.index("payout_freeze thawed"),
     )
     assert looked < noted < thawed < order.index("command") < order.index("backup_restore reopened")
+
+
+@pytest.mark.parametrize("step", ["reconcile", "reopen"])
+def test_who_settles_mismatches_one_by_one_is_not_refused_for_too_many_attempts(step: str) -> None:
+    assert listed(step)[0]["vars"]["incident_attempts"] >= 1000
