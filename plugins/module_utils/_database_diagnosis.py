@@ -22,7 +22,7 @@ BELOW = ("read-only-data", "disk-full", "inodes-exhausted")
 BECAUSE_OF_A_LOCK = ("pool-exhausted", "server-unexplained")
 UNKNOWN = {
     "suspect": "whether the database is whole is unknown",
-    "unfinished": "whether the database is whole is unknown: its check did not end in time, raise sqlite_integrity_look_seconds",
+    "unfinished": "whether the database is whole is unknown, a look takes longer: raise sqlite_integrity_copy_timeout or _quick_timeout",
     "encrypted": "whether the database is whole is unknown: it is encrypted, and cannot be opened here",
     "unreadable": "whether the database is whole is unknown: it could not be read",
     "unknown": "whether the database is whole is unknown: it was not looked at",

@@ -47,6 +47,13 @@ class NoCopy(Exception):
         self.state = state
 
 
+class TooSlow(NoCopy):
+    """It could have been copied, given more time."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("unreadable", sentence)
+
+
 def check(path: str) -> int:
     """The size of the set; NoCopy says what is wrong with it."""
     try:
@@ -147,7 +154,9 @@ def copy(path: str, folder: str, timeout: float) -> tuple[str, bool]:
             continue
         done = run(["cp", "--reflink=auto", "--sparse=auto", "--no-dereference", "--", path + suffix, target + suffix], timeout)
         if not done.ok and (not suffix or os.path.lexists(path + suffix)):
-            why = sentence_from(done.err) or f"no end within {timeout:g} s"
+            if done.timed_out:
+                raise TooSlow(f"{path}{suffix} could not be copied to {folder} within {timeout:g} s: raise copy_timeout.")
+            why = sentence_from(done.err) or "no reason given"
             raise NoCopy("unreadable", f"{path}{suffix} could not be copied to {folder}: {why}.")
         if done.ok:
             os.chmod(target + suffix, 0o600)

@@ -31,7 +31,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     sentence_for,
     utc,
 )
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy, TooSlow
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import Rules, Seen
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_header import Header
 
@@ -85,7 +85,7 @@ def look(path: str, options: Options) -> dict[str, Any]:
             _take(found, path, *_examined(path, path, None, options.rules()), options)
             found["certain"] = True
     except NoCopy as problem:
-        found.update(state="unreadable" if problem.state not in ("missing", "empty") else problem.state)
+        found.update(state="unfinished" if isinstance(problem, TooSlow) else problem.state)
         found["sentences"].insert(0, str(problem))
     except (IncidentError, OSError) as problem:
         found["state"] = "unreadable"

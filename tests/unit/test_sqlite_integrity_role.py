@@ -69,3 +69,11 @@ def test_a_process_is_ended_by_its_number_its_start_and_what_it_holds() -> None:
     given = ending[module(ending)]
     assert {"pid", "start_ticks", "holding", "token"} <= set(given)
     assert given["holding"] == "{{ marketplace_database_path }}"
+
+
+def test_how_long_a_look_may_take_is_the_sites_own_choice() -> None:
+    for step in ("look_files", "no_round"):
+        [look] = [task for task in listed(step) if module(task).endswith(".sqlite_info")]
+        given = look[module(look)]
+        assert given["check_timeout"] == "{{ sqlite_integrity_quick_timeout }}"
+        assert given["copy_timeout"] == "{{ sqlite_integrity_copy_timeout }}"

@@ -345,6 +345,8 @@ def test_a_check_that_did_not_end_is_said_as_that_and_blames_nobody() -> None:
     found = facts()
     found["sqlite"].update(state="suspect", sentences=["the check did not end within 300 s"])
     assert decide(found)["risks"] == ["whether the database is whole is unknown (the check did not end within 300 s)"]
+    found["sqlite"].update(state="unfinished", problem="The checks did not end in time: raise check_timeout.")
+    assert "sqlite_integrity_copy_timeout or _quick_timeout" in decide(found)["risks"][0] and not decide(found)["suspected"]
 
 
 def test_damage_that_one_copy_showed_is_suspected() -> None:

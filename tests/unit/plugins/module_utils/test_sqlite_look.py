@@ -15,6 +15,7 @@ import pytest
 from unit.plugins.module_utils.sqlite_small import fill, look, write
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_look, _sqlite_wal
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran
 
 
 @pytest.fixture
@@ -258,10 +259,14 @@ def test_what_two_looks_at_the_same_bytes_are_worth(
     assert (found["state"], found["certain"], found["looks"]) == (state, certain, looks)
 
 
-def test_a_check_that_does_not_end_is_no_verdict(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_or_a_copy_that_does_not_end_is_no_verdict(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for frozen in (True, False):
         found = look(path, frozen=frozen, check_seconds=0.0)
         assert found["state"] == "unfinished" and not found["certain"] and "check_timeout" in found["problem"]
+        monkeypatch.setattr(_sqlite_look._sqlite_copy, "run", lambda argv, _seconds: Ran(tuple(argv), None))
+        found = look(path, frozen=frozen)
+        assert found["state"] == "unfinished" and not found["certain"] and "copy_timeout" in found["problem"]
+        monkeypatch.undo()
 
 
 def test_a_journal_of_a_write_that_did_not_end_is_played_back_in_the_copy(path: Path, tmp_path: Path) -> None:
