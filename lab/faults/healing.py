@@ -41,12 +41,16 @@ find /data/wallets -name '*.keys' -exec chmod 600 {{}} +
 rm -f /var/lib/marketplace_incident/wallet_keys_guard.json
 """
 
+# What a restore notes until the shop is open again; the database itself is put back by what broke it.
+NOTES = "/var/lib/marketplace_incident/database_unsettled-*.json /var/lib/marketplace_incident/database_restore-*.json"
+
 # One look at what only the host can tell; each line that it prints is something to mend.
 LOOK = f"""
 systemctl --quiet is-active docker.service || echo daemon
 [ -z "$(find /var/lib/docker/containers -name '*-json.log' -size +{LARGEST_LOG} 2>/dev/null)" ] || echo logs
 [ ! -e /etc/systemd/system/{FREEZE} ] && ! nft list table bridge marketplace_freeze >/dev/null 2>&1 || echo freeze
 [ -z "$(find /data/wallets -mindepth 1 -maxdepth 2 -user root ! -path '*/.*')" ] || echo guard
+[ -z "$(ls {NOTES} 2>/dev/null)" ] || echo notes
 ! ps -eo stat= | grep -q '^T' || echo stopped
 diff --recursive --brief {KEPT_DIR} {COMPOSE_DIR} | grep --quiet --invert-match '^Only in {COMPOSE_DIR}' && echo settings
 [ -z "$(git -C {COMPOSE_DIR} status --porcelain)" ] || echo worktree
@@ -70,6 +74,8 @@ def heal(lab: Lab) -> None:
             raise LabError(f"Docker on {lab.name} does not take restart policies: `script/lab down` and up makes it anew.")
     if "guard" in found:
         lab.run(["sh", "-e", "-c", UNGUARD], check=True)
+    if "notes" in found:
+        lab.run(["sh", "-c", f"rm -f {NOTES}"], check=True)
     if "settings" in found:
         copy = f"tar -C {KEPT_DIR} -c {' '.join(project.UNTRACKED)} | tar -C {COMPOSE_DIR} -xp"
         lab.run(["sh", "-c", copy], check=True)
