@@ -78,7 +78,9 @@ def remember(state_dir: str, path: str, more: dict[str, Any]) -> None:
 def restore(path: str, wanted: str, kept_database: str, state_dir: str, dry: bool, tell: Tell) -> dict[str, Any]:
     """What is asked for, where an earlier call has not done it already."""
     before = done(state_dir, path)
-    if before is not None and (before["plan"]["hash"], before["kept_database"]) == (wanted, kept_database):
+    same = before is not None and (before["plan"]["hash"], before["kept_database"]) == (wanted, kept_database)
+    # What is gone once more needs the same once more.
+    if before is not None and same and not _nothing(path):
         return _result(before, changed=False)
     saved = _database_plan.saved(path)
     problem = "there is none"

@@ -72,3 +72,15 @@ def test_a_note_that_cannot_be_read_keeps_the_shop_closed(tmp_path: Path) -> Non
     note.write_text("{")
     for state in ("resumed", "reopening", "reopened"):
         assert "the shop stays closed" in refused(tmp_path, wanted(tmp_path, state), "journal")
+
+
+def test_what_is_gone_once_more_comes_back_once_more(tmp_path: Path) -> None:
+    """By the same backup, so that the plan is the same; a restore that was done before does not count for it."""
+    database = shop(tmp_path)
+    for suffix in ("-wal", "-shm"):
+        os.unlink(f"{database}{suffix}")
+    for _time in range(2):
+        os.unlink(database)
+        plan = do(wanted(tmp_path))["plan"]["hash"]
+        assert do(wanted(tmp_path, "restored", plan=plan))["changed"] and rows(database) == [(100,)]
+        assert not do(wanted(tmp_path, "restored", plan=plan))["changed"]
