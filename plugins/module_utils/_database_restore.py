@@ -145,7 +145,7 @@ def _last(wanted: Wanted) -> dict[str, Any] | None:
     plan = last["plan"]
     return {
         "plan": plan["hash"], "name": plan["name"], "at": last["done"], "kept_database": last["kept_database"],
-        "created": plan["created"], "manifest": plan["manifest"],
+        "created": plan["created"], "manifest": plan["manifest"], "state": (plan.get("image") or {}).get("state") or "ok",
     }  # fmt: skip
 
 
@@ -224,7 +224,7 @@ def _moments(wanted: Wanted) -> dict[str, Any]:
     wal = wanted.kept_database + "-wal"
     used = os.path.exists(wal) and os.path.getsize(wal) > 0
     kept = os.stat(wal if used else wanted.kept_database).st_mtime
-    done = _database_swap.done(wanted.state_dir, wanted.path)
+    done = _database_swap.done(wanted.state_dir, wanted.path) if _of_this_restore(wanted) else None
     plan = done["plan"] if done is not None else {}
     restored = (plan.get("image") or {}).get("last_commit") or plan.get("created")
     try:

@@ -209,8 +209,8 @@ begun:
   type: bool
 restored:
   description:
-    - The last restore of the database, as C(plan) (its hash), C(name), C(at), C(kept_database), and C(created) and C(manifest) of the backup.
-      Null where there was none.
+    - The last restore of the database, as C(plan) (its hash), C(name), C(at), C(kept_database), and C(created), C(manifest) and C(state) of
+      the backup. Null where there was none.
   returned: success, with O(state=planned) or O(state=resumed)
   type: dict
 unsettled:
