@@ -67,6 +67,12 @@ options:
     type: path
     default: ""
     version_added: 0.4.0
+  services:
+    description: The services that O(state=reopening) notes, so that whoever comes after a kill knows whom to start.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.4.0
   max_bytes:
     description: How much an archive of a database may hold. V(0) means a hundred times its size, at least 1 GiB and at most 64 GiB.
     type: int

@@ -62,6 +62,14 @@ def look(wanted: Wanted, holders: Callable[[], Iterable[Holder]]) -> Found:
     return Found(containers, [one for one in holding if one["container_id"] not in known])
 
 
+def beside(wanted: Wanted, found: Found) -> tuple[list[str], list[str]]:
+    """Who has it open beside the services that were named: services of the project, and containers that are of none of it."""
+    others = [one for one in found.containers if one.project != wanted.project or one.service not in wanted.services]
+    services = {one.service for one in others if one.project == wanted.project and one.service}
+    names = {one.name for one in others if one.project != wanted.project or not one.service}
+    return sorted(services), sorted(names)
+
+
 def due(wanted: Wanted, containers: Iterable[Living]) -> list[Living]:
     """Those that are not as they are wanted."""
     if wanted.state == "killed":

@@ -48,6 +48,7 @@ class Wanted:
     kept_database: str = ""
     priority_tables: tuple[str, ...] = ()
     loss_file: str = ""
+    services: tuple[str, ...] = ()
     state_dir: str = "/var/lib/marketplace_incident"
     run_dir: str = "/run/marketplace_incident"
 
@@ -125,7 +126,7 @@ def _opened(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict[s
     if not dry and wanted.state == "reopened":
         _database_unsettled.settle(wanted.state_dir, wanted.path)
     elif not dry:
-        _database_unsettled.note(wanted.state_dir, wanted.path, "reopening")
+        _database_unsettled.note(wanted.state_dir, wanted.path, "reopening", services=wanted.services or None)
     return {"changed": changed, "did": [], "kept": [], "resumed": False}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import Any, Sequence
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_files
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
@@ -48,10 +48,16 @@ def standing(state_dir: str, path: str) -> dict[str, Any] | None:
     return said
 
 
-def note(state_dir: str, path: str, stage: str, kept_database: str | None = None) -> bool:
-    """Whether the note is another one now. Without a new kept copy it keeps the one it names."""
+def note(
+    state_dir: str, path: str, stage: str, kept_database: str | None = None, services: Sequence[str] | None = None
+) -> bool:
+    """Whether the note is another one now. Without a new kept copy it keeps the one it names, and so the services to start."""
     earlier = standing(state_dir, path) or {}
-    wanted = {"stage": stage, "kept_database": earlier.get("kept_database", "") if kept_database is None else kept_database}
+    wanted = {
+        "stage": stage,
+        "kept_database": earlier.get("kept_database", "") if kept_database is None else kept_database,
+        "services": earlier.get("services", []) if services is None else list(services),
+    }
     if {name: earlier.get(name) for name in wanted} == wanted:
         return False
     private_directory(state_dir)

@@ -168,8 +168,7 @@ kept:
   type: list
   elements: dict
 cache:
-  description:
-    - What became of the cache. V(left), V(parked), V(absent), where there was none, or V(from_backup).
+  description: What became of the cache. V(left), V(parked), V(absent), where there was none, or V(from_backup).
   returned: success, with O(kind=wallet)
   type: str
 signer:
@@ -216,7 +215,7 @@ restored:
 unsettled:
   description:
     - The note of V(preserved) and V(restored) that the database has still to be compared with the chain, however it looks, as C(stage)
-      (V(damaged), V(restored) or V(reopening)), C(at) and C(kept_database). Null where the shop was opened since.
+      (V(damaged), V(restored) or V(reopening)), C(at), C(kept_database) and C(services) of V(reopening). Null where the shop was opened since.
   returned: success, with O(state=resumed)
   type: dict
 image:
@@ -323,6 +322,7 @@ def database_of(options: dict[str, Any]) -> _database_restore.Wanted:
         kept_database=options["kept_database"],
         priority_tables=tuple(options["priority_tables"]),
         loss_file=options["loss_file"],
+        services=tuple(options["services"]),
         state_dir=options["state_dir"],
         run_dir=options["lease_dir"],
     )
@@ -371,6 +371,7 @@ def main() -> None:
             "kept_database": {"type": "path", "default": ""},
             "priority_tables": {"type": "list", "elements": "str", "default": []},
             "loss_file": {"type": "path", "default": ""},
+            "services": {"type": "list", "elements": "str", "default": []},
             "max_bytes": {"type": "int", "default": 0},
             "database_timeout": {"type": "float", "default": 3600.0},
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},

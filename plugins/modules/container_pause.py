@@ -91,6 +91,16 @@ containers:
     pid:
       description: Its main process.
       type: int
+beside:
+  description: Services of the project that have the database open and are not in O(services), whether or not this call did anything to them.
+  returned: success
+  type: list
+  elements: str
+elsewhere:
+  description: Containers of no service of the project that have the database open, by their names.
+  returned: success
+  type: list
+  elements: str
 strangers:
   description: Processes in no container that have the database open, each with C(pid), C(command), C(user) and C(files).
   returned: success
@@ -145,22 +155,25 @@ def main() -> None:
         return _sqlite_holders.holders(options["path"])
 
     try:
+        wanted = wanted_of(options)
         if module.check_mode:
-            wanted = wanted_of(options)
             found = _container_pause.look(wanted, holders)
             done = _container_pause.due(wanted, found.containers)
         else:
             with acting(options["lease_dir"], options["token"] or None, "container_pause"):
-                done, found = _container_pause.carry_out(wanted_of(options), holders, module.log)
+                done, found = _container_pause.carry_out(wanted, holders, module.log)
     except (_compose_engine.CannotLook, _container_pause.NotHeld, IncidentError) as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:
         module.fail_json(msg=sentence_for(problem))
+    services, names = _container_pause.beside(wanted, found)
     module.exit_json(
         changed=bool(done),
         containers=[
             {"service": one.service, "container_id": one.container_id, "name": one.name, "pid": one.pid} for one in done
         ],
+        beside=services,
+        elsewhere=names,
         strangers=[{key: one[key] for key in ("pid", "command", "user", "files")} for one in found.strangers],
     )
 

@@ -79,3 +79,35 @@ def test_the_shop_opens_on_a_sound_database_and_notes_it_before_the_freeze_goes_
 @pytest.mark.parametrize("step", ["reconcile", "reopen"])
 def test_who_settles_mismatches_one_by_one_is_not_refused_for_too_many_attempts(step: str) -> None:
     assert listed(step)[0]["vars"]["incident_attempts"] >= 1000
+
+
+def test_whoever_has_it_open_is_frozen_like_the_writers_before_and_after_the_pause() -> None:
+    freezes = [one for one in listed("preserve", "sqlite_integrity") if module(one).endswith("payout_freeze")]
+    for one in freezes:
+        assert "__sqlite_integrity_beside" in one[module(one)]["services"]
+    assert [one["vars"]["__sqlite_integrity_beside"] for one in freezes] == [
+        "{{ __sqlite_integrity_open.beside }}",
+        "{{ __sqlite_integrity_held.beside }}",
+    ]
+    order = [str(one.get("register")) for one in listed("preserve", "sqlite_integrity")]
+    assert (
+        order.index("__sqlite_integrity_open")
+        < order.index("__sqlite_integrity_froze")
+        < order.index("__sqlite_integrity_held")
+    )
+
+
+@pytest.mark.parametrize("noted", [None, {"stage": "reopening", "services": ["server", "worker"]}])
+def test_whoever_was_ended_is_started_also_after_a_kill(noted: dict[str, Any] | None) -> None:
+    frozen = [] if noted else [{"name": "database", "services": ["server", "worker"]}, {"name": "hold", "services": ["nginx"]}]
+    environment = Environment(autoescape=True)
+    environment.filters.update(flatten=lambda lists: [one for each in lists for one in each])
+    text = load(ROLE / "vars/main.yml")["__database_restore_ended"].strip().removeprefix("{{").removesuffix("}}")
+    ended = environment.compile_expression(text)(
+        __database_restore_writers=["server", "database"],
+        database_restore_freezes=frozen,
+        __database_restore_earlier={"unsettled": noted},
+    )
+    assert list(ended) == ["server", "database", "worker"]
+    asked = " ".join(str(one) for one in listed("reopen"))
+    assert "selectattr('name', 'in', __database_restore_ended)" in asked and "__database_restore_ended }}" in asked

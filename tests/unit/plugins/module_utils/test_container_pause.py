@@ -111,6 +111,17 @@ def test_who_is_in_no_container_is_named_and_left_alone(files: Engine) -> None:
     assert (done, [one["pid"] for one in strangers]) == (["server"], [os.getpid()])
 
 
+def test_who_has_it_open_beside_the_services_is_told_as_those_of_the_project_and_others(files: Engine) -> None:
+    for service in ("server", "keeper", "nginx"):
+        files.start(service)
+    files.start("shipper", project="other")
+    asked = wanted(files, "paused", "server")
+    for _time in range(2):
+        _done, found = carry_out(asked, lambda: [held("server"), held("keeper"), held("shipper")], lambda _line: None)
+        services, names = _container_pause.beside(asked, found)
+        assert services == ["keeper"] and len(names) == 1 and "shipper" in names[0], "also when they are paused already"
+
+
 def test_a_refusal_is_one_sentence(files: Engine) -> None:
     files.start("server")
     (files.root / "refuse").touch()

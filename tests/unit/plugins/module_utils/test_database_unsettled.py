@@ -58,8 +58,9 @@ def test_from_the_first_copy_until_the_shop_is_open_it_is_noted_that_nothing_is_
     done = restored(tmp_path)
     assert noted() == ("restored", done["kept_database"])
     assert do(wanted(tmp_path, "reopening"), dry=True)["changed"] and noted() == ("restored", kept)
-    assert do(wanted(tmp_path, "reopening"))["changed"] and noted() == ("reopening", kept)
+    assert do(wanted(tmp_path, "reopening", services=("worker",)))["changed"] and noted() == ("reopening", kept)
     assert not do(wanted(tmp_path, "reopening"))["changed"]
+    assert do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]["services"] == ["worker"]
     assert do(wanted(tmp_path, "reopened"), dry=True)["changed"] and noted() is not None
     assert do(wanted(tmp_path, "reopened"))["changed"] and noted() is None
     assert not do(wanted(tmp_path, "reopened"))["changed"]
