@@ -162,8 +162,8 @@ def _settle_one(container: HostContainer, wallet: str) -> None:
     def settled() -> bool:
         return bool(json.loads(container.run([*ask, f"{site}/{escrow}"]).stdout)["state"] == "released")
 
-    if not wait_until(settled, 300, every=1):
-        raise LabError(f"An escrow of wallet {wallet} was not settled within 300 s.")
+    if not wait_until(settled, 900, every=1):
+        raise LabError(f"An escrow of wallet {wallet} was not settled within 900 s.")
 
 
 def _stop(container: HostContainer) -> None:
