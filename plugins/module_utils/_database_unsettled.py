@@ -56,6 +56,8 @@ def note(
     wanted = {
         "stage": stage,
         "kept_database": earlier.get("kept_database", "") if kept_database is None else kept_database,
+        # Else it was mended by hand, and the last restore that is known is another incident's.
+        "by_restore": bool(earlier.get("by_restore")) if stage == "reopening" else stage == "restored",
         "services": earlier.get("services", []) if services is None else list(services),
     }
     if {name: earlier.get(name) for name in wanted} == wanted:

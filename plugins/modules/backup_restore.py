@@ -215,7 +215,7 @@ restored:
 unsettled:
   description:
     - The note of V(preserved) and V(restored) that the database has still to be compared with the chain, however it looks, as C(stage)
-      (V(damaged), V(restored) or V(reopening)), C(at), C(kept_database) and C(services) of V(reopening). Null where the shop was opened since.
+      (V(damaged), V(restored) or V(reopening)), C(at), C(kept_database), C(by_restore) and C(services) to start. Null where it was opened since.
   returned: success, with O(state=resumed)
   type: dict
 image:

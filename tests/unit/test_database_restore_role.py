@@ -28,7 +28,7 @@ def stage(noted: str, frozen: bool = True, state: str = "ok", resumed: bool = Fa
     given: dict[str, Any] = {
         "__database_restore_earlier": {
             "resumed": resumed,
-            "unsettled": {"stage": noted} if noted else None,
+            "unsettled": {"stage": noted, "by_restore": noted != "damaged"} if noted else None,
             "restored": RESTORED,
         },
         "database_restore_freezes": [{"name": "database", "since": "unknown"}] if frozen else [],

@@ -60,6 +60,7 @@ def test_from_the_first_copy_until_the_shop_is_open_it_is_noted_that_nothing_is_
     assert do(wanted(tmp_path, "reopening"), dry=True)["changed"] and noted() == ("restored", kept)
     assert do(wanted(tmp_path, "reopening", services=("worker",)))["changed"] and noted() == ("reopening", kept)
     assert not do(wanted(tmp_path, "reopening"))["changed"]
+    assert do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]["by_restore"]
     assert do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]["services"] == ["worker"]
     assert do(wanted(tmp_path, "reopened"), dry=True)["changed"] and noted() is not None
     assert do(wanted(tmp_path, "reopened"))["changed"] and noted() is None
@@ -85,3 +86,12 @@ def test_what_is_gone_once_more_comes_back_once_more(tmp_path: Path) -> None:
         plan = do(wanted(tmp_path))["plan"]["hash"]
         assert do(wanted(tmp_path, "restored", plan=plan))["changed"] and rows(database) == [(100,)]
         assert not do(wanted(tmp_path, "restored", plan=plan))["changed"]
+
+
+def test_what_was_mended_by_hand_is_never_taken_for_an_earlier_restore(tmp_path: Path) -> None:
+    shop(tmp_path)
+    restored(tmp_path)
+    do(wanted(tmp_path, "reopened"))
+    for state in ("preserved", "reopening"):
+        do(wanted(tmp_path, state))
+        assert not do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]["by_restore"]
