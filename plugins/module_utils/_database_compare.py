@@ -11,15 +11,24 @@ What cannot be read is unknown, and never nothing. The list is a file for people
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
+import secrets
 import sqlite3
 from contextlib import ExitStack, closing
-from typing import Any, Iterator
+from typing import IO, Any, Iterator
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_header, _sqlite_own_wal, _sqlite_wal
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _database_loss_file,
+    _sqlite_cipher,
+    _sqlite_header,
+    _sqlite_own_wal,
+    _sqlite_wal,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_loss_file import OPEN, SEALED
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_rows import (
     ByKey,
     ByNumber,
@@ -32,6 +41,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._datab
     order,
     quoted,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import draft_of, put_in_place, remove
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_pages import Pages
 
@@ -111,26 +121,33 @@ def without_a_strange_wal(path: str) -> str | None:
 
 
 def compare(
-    kept: str, restored: str, key: str, priority: tuple[str, ...], loss_file: str, folder: str, dry: bool
+    kept: str, restored: str, key: str, priority: tuple[str, ...], loss_file: str, folder: str, dry: bool, seal: Key = OPEN
 ) -> dict[str, Any]:
     """Both are copies that are ours. Where nothing was left to keep, kept is empty, and all of it is unknown.
 
-    The file is written to its end before it gets its name.
+    The file is written to its end before it gets its name. Beside it lies one that gpg has encrypted, for other places; rows of a database
+    that is encrypted lie in that one alone.
     """
-    draft = draft_of(loss_file) if not dry else os.path.join(folder, "loss.jsonl")
-    remove(draft)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    hidden = bool(key) and seal != OPEN
+    named = loss_file + SEALED if hidden else loss_file
     with ExitStack() as stack:
-        stack.callback(remove, draft)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            loss = Loss(file, priority)
-            _compare(kept, restored, key or None, loss, priority, folder)
-            file.flush()
-            os.fsync(file.fileno())
-        changed = digest(draft) != digest(loss_file)
+        if dry and hidden:
+            loss = _listed_into(_database_loss_file.nowhere(), OPEN, priority, (kept, restored, key or None, folder))
+            changed = not os.path.exists(named)
+        else:
+            draft = draft_of(named) if not dry else os.path.join(folder, "loss.jsonl")
+            stack.callback(remove, draft)
+            loss = _listed_into(
+                _database_loss_file.new(draft), seal if hidden else OPEN, priority, (kept, restored, key or None, folder)
+            )
+            changed = _database_loss_file.digest(draft) != _database_loss_file.digest(named)
         if changed and not dry:
-            loss_file = _unused(loss_file)
-            put_in_place(draft, loss_file)
+            named = _database_loss_file.unused(named)
+            put_in_place(draft, named)
+        sealed = named if hidden else named + SEALED if seal != OPEN else None
+        if sealed is not None and not hidden and not dry and not os.path.exists(sealed):
+            _database_loss_file.seal_copy(named, sealed, seal)
+            changed = True
     return {
         "changed": changed,
         "loss": {
@@ -138,26 +155,20 @@ def compare(
             "escrow_changes": loss.sample,
             "unknown_rows": sum(one[UNKNOWN] for one in loss.tables.values()),
             "complete": loss.complete,
-            "file": None if dry else loss_file,
+            "file": None if dry else named,
+            "sealed": None if dry else sealed,
         },
     }
 
 
-def _unused(path: str) -> str:
-    """A list that is there is a record: another one gets a number."""
-    stem, ending = os.path.splitext(path)
-    return next(one for one in (path, *(f"{stem}.{number}{ending}" for number in range(2, 10000))) if not os.path.lexists(one))
-
-
-def digest(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            found = hashlib.sha256()
-            for chunk in iter(lambda: file.read(1024 * 1024), b""):
-                found.update(chunk)
-            return found.hexdigest()
-    except FileNotFoundError:
-        return None
+def _listed_into(file: IO[bytes], seal: Key, priority: tuple[str, ...], sides: tuple[str, str, str | None, str]) -> Loss:
+    with _database_loss_file.through(file, seal) as inlet:
+        lines = io.TextIOWrapper(inlet, encoding="ascii", write_through=False)
+        loss = Loss(lines, priority)
+        _compare(sides[0], sides[1], sides[2], loss, priority, sides[3])
+        lines.flush()
+        lines.detach()
+    return loss
 
 
 def _compare(kept: str, restored: str, key: str | None, loss: Loss, priority: tuple[str, ...], folder: str) -> None:
@@ -294,7 +305,9 @@ class _Pair:
         """Rows have numbers and a key of their own: the number finds what is equal, the key tells what the rest is."""
         path = os.path.join(self._folder, "rest.db")
         remove(path)
-        with closing(sqlite3.connect(path, isolation_level=None)) as rest:
+        with closing(self._theirs.engine.connect(path, isolation_level=None)) as rest:
+            if self._theirs.engine is not sqlite3:
+                _sqlite_cipher.unlock(rest, f"x'{secrets.token_hex(32)}'")
             rest.executescript(
                 "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8192;"
                 "CREATE TABLE theirs(key TEXT, number INTEGER, row TEXT); CREATE TABLE ours(key TEXT, number INTEGER, row TEXT, unread INTEGER);"
@@ -314,7 +327,7 @@ class _Pair:
         named = self._named(row)
         return json.dumps({name: named.get(name) for name in self._table.key}, sort_keys=True), row[0], json.dumps(named)
 
-    def _tell_rest(self, rest: sqlite3.Connection) -> None:
+    def _tell_rest(self, rest: Any) -> None:
         pairs = "FROM theirs JOIN ours USING(key)"
         moved = rest.execute(f"SELECT count(*) {pairs} WHERE theirs.number <> ours.number").fetchone()[0]
         for key, before, after in rest.execute(

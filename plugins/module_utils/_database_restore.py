@@ -18,12 +18,14 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _database_compare,
     _database_files,
     _database_keep,
+    _database_loss_file,
     _database_plan,
     _database_swap,
     _database_unsettled,
     _sqlite_copy,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_plan import Question
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import GpgProblem
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     epoch_of,
     private_directory,
@@ -157,7 +159,7 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
     loss_file = wanted.loss_file or f"{wanted.kept_database or wanted.path}.loss.jsonl"
     told = _told(wanted, loss_file)
     if told is not None:
-        return {"changed": False, "loss": {**told, "file": None if dry else told["file"]}}
+        return {"changed": False, "loss": {**told, "file": None, "sealed": None} if dry else told}
     if not dry and not os.path.isdir(os.path.dirname(loss_file)):
         private_directory(os.path.dirname(loss_file))
     parent = os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
@@ -179,8 +181,17 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
         strange = _database_compare.without_a_strange_wal(sides[0][0]) if sides[0][0] else None
         try:
             found = _database_compare.compare(
-                sides[0][0], sides[1][0], wanted.question.database_key, wanted.priority_tables, loss_file, folders[0], dry
+                sides[0][0],
+                sides[1][0],
+                wanted.question.database_key,
+                wanted.priority_tables,
+                loss_file,
+                folders[0],
+                dry,
+                wanted.question.key,
             )
+        except GpgProblem as problem:
+            raise NotRestored("unreadable", f"The list of what is lost {problem}.") from None
         except _database_compare.NotCompared as problem:
             raise NotRestored(
                 "encrypted",
@@ -189,7 +200,7 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
             ) from None
     found["loss"].update(_moments(wanted), wal_left_out=strange)
     if not dry and _of_this_restore(wanted):
-        sha256 = _database_compare.digest(found["loss"]["file"])
+        sha256 = _database_loss_file.digest(found["loss"]["file"])
         told = {"asked": loss_file, "sha256": sha256, "loss": found["loss"]}
         _database_swap.remember(wanted.state_dir, wanted.path, {"compared": told})
     return found
@@ -204,7 +215,12 @@ def _told(wanted: Wanted, loss_file: str) -> dict[str, Any] | None:
     """What the first look after this restore listed. People settle rows by hand since: another look would take those for not lost."""
     last = _database_swap.done(wanted.state_dir, wanted.path) if _of_this_restore(wanted) else None
     told = (last or {}).get("compared")
-    if not told or told["asked"] != loss_file or _database_compare.digest(told["loss"]["file"]) != told["sha256"]:
+    if (
+        not told
+        or told["asked"] != loss_file
+        or not os.path.exists(told["loss"]["sealed"] or told["loss"]["file"])
+        or _database_loss_file.digest(told["loss"]["file"]) != told["sha256"]
+    ):
         return None
     found: dict[str, Any] = told["loss"]
     return found

@@ -181,7 +181,7 @@ class _Report:
         window = f"{span(seconds)} of commits" if isinstance(seconds, (int, float)) else "for how long is unknown"
         said.append(f"{window} (RPO {span(self.facts['rpo_seconds'])}{breached})")
         if loss.get("file"):
-            said.append(f"list {loss['file']}, also on {self.facts['desk']}")
+            said.append(f"list {loss['file']}, also {'encrypted ' if loss.get('sealed') else ''}on {self.facts['desk']}")
         return [one for one in said if one]
 
     def risks(self) -> list[str]:

@@ -14,6 +14,14 @@ STATES = {
     "database": ("preserved", "planned", "restored", "compared", "resumed", "reopening", "reopened"),
 }
 
+OTHER = {
+    "role": {"type": "str", "required": True},
+    "directory": {"type": "path", "required": True},
+    "wallet": {"type": "str", "required": True},
+    "password": {"type": "str", "no_log": True},
+}
+INVARIANT = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
+
 
 def missing(options: dict[str, Any]) -> Iterator[str]:
     kind, state = options["kind"], options["state"]

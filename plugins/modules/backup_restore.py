@@ -81,9 +81,14 @@ options:
     type: path
     default: ""
   passphrase:
-    description: The passphrase of the archive. Empty means that a key in root's keyring opens it.
+    description: The passphrase of the archive, and of the list of lost rows. Empty means that a key in root's keyring opens the archive.
     type: str
     default: ""
+  recipient:
+    description: A key in root's keyring, to which the list of lost rows is encrypted instead.
+    type: str
+    default: ""
+    version_added: 0.4.0
   site:
     description: The site that the archive's manifest has to name. Empty means any.
     type: str
@@ -230,8 +235,9 @@ loss:
   description:
     - What is lost, as C(tables) (of each C(new), C(changed), C(deleted), C(unknown), C(more) where more is unknown than can be counted,
       C(columns) that the backup has not), C(escrow_changes) (the first 200 rows of O(priority_tables), no more than key and state),
-      C(unknown_rows), C(complete), C(last_commit_kept), C(last_commit_restored), C(seconds_lost) (null where unknown), C(file) (null in
-      check mode) and C(wal_left_out) (why a -wal was not read that is another database's, else null).
+      C(unknown_rows), C(complete), C(last_commit_kept), C(last_commit_restored), C(seconds_lost) (null where unknown), C(file),
+      C(sealed) (the list by gpg, and the only one of an encrypted database; both are null in check mode) and C(wal_left_out) (why a -wal
+      was not read that is another database's, else null).
   returned: success, with O(state=compared)
   type: dict
 restored_at:
@@ -273,15 +279,6 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_guard import acting
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
-OTHER = {
-    "role": {"type": "str", "required": True},
-    "directory": {"type": "path", "required": True},
-    "wallet": {"type": "str", "required": True},
-    "password": {"type": "str", "no_log": True},
-}
-
-INVARIANT = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
-
 
 def wanted_of(options: dict[str, Any]) -> _wallet_restore.Wanted:
     return _wallet_restore.Wanted(
@@ -308,7 +305,7 @@ def database_of(options: dict[str, Any]) -> _database_restore.Wanted:
         path=options["path"],
         directory=options["directory"],
         archive=options["archive"],
-        key=Key(options["passphrase"]),
+        key=Key(options["passphrase"], options["recipient"]),
         site=options["site"],
         database_key=options["key"],
         invariants=tuple(options["invariants"]),
@@ -353,19 +350,20 @@ def main() -> None:
             "wallet": {"type": "str", "default": ""},
             "archive": {"type": "path", "default": ""},
             "passphrase": {"type": "str", "default": "", "no_log": True},
+            "recipient": {"type": "str", "default": ""},
             "site": {"type": "str", "default": ""},
             "image": {"type": "str", "default": ""},
             "password": {"type": "str", "default": "", "no_log": True},
             "pin": {"type": "str", "default": "", "no_log": False},
             "address": {"type": "str", "default": ""},
-            "others": {"type": "list", "elements": "dict", "default": [], "options": OTHER},
+            "others": {"type": "list", "elements": "dict", "default": [], "options": _restore_options.OTHER},
             "unknown_signer": {"type": "bool", "default": False},
             "nothing_signed_since": {"type": "bool", "default": False},
             "network": {"type": "str", "choices": sorted(_wallet_proof.NETWORKS), "default": "mainnet"},
             "scratch_dir": {"type": "path", "default": "/run/marketplace_incident/wallet_proof"},
             "timeout": {"type": "float", "default": 120.0},
             "key": {"type": "str", "default": "", "no_log": True},
-            "invariants": {"type": "list", "elements": "dict", "default": [], "options": INVARIANT},
+            "invariants": {"type": "list", "elements": "dict", "default": [], "options": _restore_options.INVARIANT},
             "keep_dirs": {"type": "list", "elements": "path", "default": []},
             "plan": {"type": "str", "default": ""},
             "kept_database": {"type": "path", "default": ""},

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,13 @@ def _kind(restored: Row, lost: Row) -> str:
 
 
 def told_losses(desk: Path) -> list[dict[str, Any]]:
-    """The loss list that was brought to the desk; it is named by the backup."""
-    lists = sorted(desk.rglob("marketplace-db-*.jsonl"), key=lambda path: path.stat().st_mtime)
+    """The loss list that was brought to the desk, encrypted as the backups are; it is named by the backup."""
+    assert not list(desk.rglob("marketplace-db-*.jsonl")), "rows lie on the desk in clear"
+    lists = sorted(desk.rglob("marketplace-db-*.jsonl.gpg"), key=lambda path: path.stat().st_mtime)
     assert lists, f"there is no loss list on the desk: {[str(path) for path in desk.rglob('*')]}"
-    return [json.loads(line) for line in lists[-1].read_text(encoding="utf-8").splitlines()]
+    command = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase-fd", "0", "--decrypt", str(lists[-1])]
+    plain = subprocess.run(command, input=backups.passphrase().encode() + b"\n", capture_output=True, check=True).stdout
+    return [json.loads(line) for line in plain.decode().splitlines()]
 
 
 def orders_told(told: list[dict[str, Any]]) -> dict[str, str]:

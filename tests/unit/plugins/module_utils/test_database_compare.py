@@ -10,14 +10,17 @@ import random
 import shutil
 import sqlite3
 import stat
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.plugins.archives import PASSPHRASE
 from unit.plugins.database_restores import backup, do, everything, make, refused, restored, wanted, with_wal
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_compare
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 
 CHANGES = """
 INSERT INTO users VALUES(1000, 'new');
@@ -79,7 +82,7 @@ def compared(folder: Path, **options: Any) -> dict[str, Any]:
     )
     dry = do(one, dry=True)
     found = do(one)
-    assert {**dry["loss"], "file": None} == {**found["loss"], "file": None}
+    assert {**dry["loss"], "file": None, "sealed": None} == {**found["loss"], "file": None, "sealed": None}
     assert not do(one)["changed"], "the same list again"
     return found
 
@@ -231,6 +234,54 @@ def test_what_was_lost_stays_listed_after_rows_were_settled_by_hand(tmp_path: Pa
     found = do(again)
     assert found["loss"]["file"] == str(tmp_path / "loss/loss.2.jsonl")
     assert Path(first["file"]).read_text().startswith("a list"), "it was overwritten"
+
+
+def opened(path: str) -> str:
+    argv = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase-fd", "0", "--decrypt", path]
+    return subprocess.run(argv, input=PASSPHRASE.encode(), capture_output=True, check=True).stdout.decode()
+
+
+def test_what_leaves_the_host_is_encrypted(tmp_path: Path) -> None:
+    shop(tmp_path)
+    kept = restored(tmp_path)["kept_database"]
+    one = wanted(tmp_path, "compared", kept_database=kept, loss_file=str(tmp_path / "loss/loss.jsonl"))
+    loss = do(one)["loss"]
+    assert loss["sealed"] == loss["file"] + ".gpg"
+    assert opened(loss["sealed"]) == Path(loss["file"]).read_text()
+    assert stat.S_IMODE(os.stat(loss["sealed"]).st_mode) == 0o600
+    os.remove(loss["sealed"])
+    assert do(one)["changed"] and opened(loss["sealed"]) == Path(loss["file"]).read_text(), "of a run that was killed before it"
+
+
+def test_rows_of_an_encrypted_database_lie_nowhere_in_clear(tmp_path: Path) -> None:
+    engine = pytest.importorskip("sqlcipher3")
+    sides = {"kept": ["E-1", "E-2", "a customer of note"], "restored": ["E-2", "E-1"]}
+    for side, rows in sides.items():
+        with closing(engine.connect(str(tmp_path / f"{side}.db"), isolation_level=None)) as made:
+            made.execute("PRAGMA key = 'sesame'")
+            made.execute("CREATE TABLE txids(txid TEXT PRIMARY KEY)")
+            for row in rows:
+                made.execute("INSERT INTO txids VALUES(?)", (row,))
+    work, loss_file = tmp_path / "work", tmp_path / "loss.jsonl"
+    work.mkdir()
+    seen: list[bytes] = []
+    tell_rest = _database_compare._Pair._tell_rest
+
+    def watched(pair: Any, rest: Any) -> None:
+        seen.append((work / "rest.db").read_bytes())
+        tell_rest(pair, rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_database_compare._Pair, "_tell_rest", watched)
+        sides_of = (str(tmp_path / "kept.db"), str(tmp_path / "restored.db"), "sesame", (), str(loss_file), str(work))
+        dry = _database_compare.compare(*sides_of, True, Key(PASSPHRASE))["loss"]
+        assert not loss_file.exists() and dry["tables"]["txids"]["new"] == 1
+        loss = _database_compare.compare(*sides_of, False, Key(PASSPHRASE))["loss"]
+    assert loss["file"] == loss["sealed"] == str(loss_file) + ".gpg"
+    assert "a customer of note" in opened(loss["file"])
+    left = everything(tmp_path)
+    assert not [name for name, content in left.items() if b"a customer of note" in content]
+    assert seen and not [one for one in seen if b"E-1" in one or b"customer" in one]
 
 
 def test_rows_that_got_other_numbers_are_the_same_rows(tmp_path: Path) -> None:

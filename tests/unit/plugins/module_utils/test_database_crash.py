@@ -113,7 +113,8 @@ def test_a_list_of_what_is_lost_is_killed_at_every_effect(tmp_path: Path, templa
 
     def converged(folder: Path, result: dict) -> None:
         assert len((folder / "loss/loss.jsonl").read_text().splitlines()) == 30
-        assert os.listdir(folder / "loss") == ["loss.jsonl"] and not (folder / "data/.marketplace_compare").exists()
+        assert sorted(os.listdir(folder / "loss")) == ["loss.jsonl", "loss.jsonl.gpg"]
+        assert not (folder / "data/.marketplace_compare").exists()
         assert result["loss"]["tables"]["users"]["deleted"] == 10
 
     assert killed_at_each_effect(tmp_path, prepare, act, converged, [(_sqlite_copy, "copy")]) > 8
