@@ -16,7 +16,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_files
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
@@ -114,9 +114,10 @@ def deleted(path: str) -> list[Held]:
     return sorted(found.values(), key=lambda one: (one.suffix, one.pid))
 
 
-def holders(path: str) -> list[dict[str, Any]]:
-    """Every process that has a file of the set open, also one that has lost its name."""
+def holders(path: str, kept: Iterable[tuple[int, int]] = ()) -> list[dict[str, Any]]:
+    """Every process that has a file of the set open, also one that has lost its name, or has another by now (kept)."""
     inodes = {inode: file for file in present(path).values() if (inode := inode_of(file)) is not None}
+    inodes.update(dict.fromkeys(kept, path))
     inodes.update({one.inode: path + one.suffix for one in deleted(path)})
     ours = os.getpid()
     found: dict[int, str] = {}
@@ -130,8 +131,8 @@ def holders(path: str) -> list[dict[str, Any]]:
     return [{**_monero_files.describe_holder(pid, None, {}), "path": file} for pid, file in sorted(found.items())]
 
 
-def nobody_has_it_open(path: str) -> None:
-    for one in holders(path)[:1]:
+def nobody_has_it_open(path: str, kept: Iterable[tuple[int, int]] = ()) -> None:
+    for one in holders(path, kept)[:1]:
         who = f"{one['command'] or 'a process'} (pid {one['pid']}"
         who += f", container {one['container']})" if one["container"] else ")"
         raise NotRestored(
@@ -186,12 +187,27 @@ def model_of(path: str) -> dict[str, Any] | None:
     return {"uid": state.st_uid, "gid": state.st_gid, "mode": stat.S_IMODE(state.st_mode), "xattrs": attributes}
 
 
-def like_model(target: str, model: dict[str, Any]) -> None:
-    os.chown(target, int(model["uid"]), int(model["gid"]))
-    os.chmod(target, int(model["mode"]))
-    for name, value in model["xattrs"].items():
-        try:
-            os.setxattr(target, str(name), bytes.fromhex(value))
-        except OSError as none:
-            if none.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EPERM):
-                raise
+def like_model(target: str, inode: tuple[int, ...], model: dict[str, Any]) -> None:
+    """By its handle: whoever owns the folder around it may put another file, or a link to one, under the name."""
+    try:
+        handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as problem:
+        raise NotRestored(
+            "changed", f"{target} cannot be opened ({problem.strerror}), so nothing was replaced: look at it."
+        ) from None
+    try:
+        state = os.fstat(handle)
+        if (state.st_dev, state.st_ino) != inode:
+            raise NotRestored(
+                "changed", f"{target} is another file than the one that was checked, so nothing was replaced: look at it."
+            )
+        os.fchown(handle, int(model["uid"]), int(model["gid"]))
+        os.fchmod(handle, int(model["mode"]))
+        for name, value in model["xattrs"].items():
+            try:
+                os.setxattr(handle, str(name), bytes.fromhex(value))
+            except OSError as none:
+                if none.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EPERM):
+                    raise
+    finally:
+        os.close(handle)

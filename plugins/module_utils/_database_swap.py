@@ -116,7 +116,7 @@ def _nothing(path: str) -> bool:
 def _journal(path: str, saved: dict[str, Any], kept_database: str, state_dir: str, dry: bool) -> dict[str, Any]:
     kept_note = _database_keep.noted(state_dir, path)
     files = [_old(suffix, where, kept_note) for suffix, where in _database_files.present(path).items()]
-    model = _database_files.model_of(path) or (kept_note or {}).get("model") or _of_folder(path)
+    model, whose = _model(path, kept_note)
     return {
         "format": FORMAT,
         "at": utc(time.time()),
@@ -129,7 +129,8 @@ def _journal(path: str, saved: dict[str, Any], kept_database: str, state_dir: st
         "model": model,
         "did": [
             f"put the database of {saved['plan']['name']} in the place of {path}"
-            + (", the files it had are kept" if files else ", where there was none")
+            + (", the files it had are kept" if files else ", where there was none"),
+            *whose,
         ],
     }
 
@@ -142,6 +143,24 @@ def _old(suffix: str, where: str, kept_note: dict[str, Any] | None) -> dict[str,
             return {"suffix": suffix, "source": where, "sha256": digest, "inode": list(state[:2])}
     inode = _database_files.inode_of(where)
     return {"suffix": suffix, "source": where, "sha256": _database_files.sha256(where), "inode": list(inode or ())}
+
+
+def _model(path: str, kept_note: dict[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
+    """Whose the image will be, and a sentence where that is not who owns what lies there now.
+
+    A file of root's in somebody's folder was put there by hand: given to root, the server could not write to its database.
+    """
+    there, of_folder = _database_files.model_of(path), _of_folder(path)
+    noted = (kept_note or {}).get("model")
+    if there is None:
+        return noted or of_folder, []
+    other = next((one for one in (noted, of_folder) if one and one["uid"] != 0), None)
+    if there["uid"] != 0 or other is None:
+        return there, []
+    owner = {"uid": other["uid"], "gid": other["gid"]}
+    return {**there, **owner}, [
+        f"gave it to {owner['uid']}:{owner['gid']}, as what lay there was root's in a folder that is not"
+    ]
 
 
 def _of_folder(path: str) -> dict[str, Any]:
@@ -202,7 +221,7 @@ def carry_out(journal: dict[str, Any], path: str, state_dir: str, tell: Tell, be
                 f"Look at both, then move {journal_path(state_dir, path)} away and plan anew.",
             )
         _database_files.nobody_has_it_open(path)
-        _database_files.like_model(journal["image"], journal["model"])
+        _database_files.like_model(journal["image"], inode, journal["model"])
         _sync(journal["image"])
         for suffix in SUFFIXES:
             _keep(path + suffix, _kept_name(path, folder) + suffix, tell)
@@ -213,6 +232,7 @@ def carry_out(journal: dict[str, Any], path: str, state_dir: str, tell: Tell, be
         os.rename(journal["image"], path)
         sync_directory(os.path.dirname(path))
         tell(f"{path} is the database of {journal['plan']['name']} ({journal['plan']['image']['sha256'][:12]})")
+    _nobody_came_between(journal, path, tell)
     journal = {**journal, "seconds": round(time.monotonic() - began, 2), "done": utc(time.time())}
     journal["files"] = journal["files"] + _others(journal, path)
     write_json(os.path.join(folder, DONE), {"kept": _kept(journal), "plan": journal["plan"], "at": journal["at"]})
@@ -221,6 +241,22 @@ def carry_out(journal: dict[str, Any], path: str, state_dir: str, tell: Tell, be
     forget(journal_path(state_dir, path))
     _database_plan.wipe(path)
     return _result(journal, changed=True)
+
+
+def _nobody_came_between(journal: dict[str, Any], path: str, tell: Tell) -> None:
+    """Someone without a container may have opened the old database after the last look: their -wal lies beside the image then."""
+    old = [(int(one["inode"][0]), int(one["inode"][1])) for one in journal["files"] if len(one["inode"]) == 2]
+    _database_files.nobody_has_it_open(path, old)
+    if _database_files.inode_of(path) != tuple(journal["inode"]):
+        raise NotRestored("changed", f"{path} is not the image that took its place: look at it and at {journal['folder']}.")
+    strange = [suffix for suffix in SUFFIXES[1:] if _database_files.inode_of(path + suffix) is not None]
+    for suffix in strange:
+        _keep(path + suffix, _kept_name(path, journal["folder"]) + suffix, tell)
+    if strange:
+        sync_directory(journal["folder"])
+        for suffix in strange:
+            remove(path + suffix)
+        sync_directory(os.path.dirname(path))
 
 
 def _kept_name(path: str, folder: str) -> str:
