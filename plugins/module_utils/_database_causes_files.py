@@ -107,6 +107,8 @@ def damaged(view: DatabaseView) -> Finding | None:
         sentence = f"{view.site.path} {DAMAGED[view.state]}"
     elif view.state == "suspect" and any(_SEEN_ONCE in one for one in view.seen()):
         sentence = f"{view.site.path} looked damaged once"
+    elif view.state == "unreadable" and any("Input/output error" in one for one in view.seen()):
+        sentence = f"the disk refuses to read {view.site.path}"
     elif said and view.state not in ("ok", "encrypted", "encrypted_wrong_key"):
         sentence = f"{view.site.path} may be damaged"
     else:

@@ -10,13 +10,14 @@ A clean stop writes the -wal into the database, and stopping whoever holds a rem
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_files
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran, run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import sentence_from
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_files import (
     COPY_SECONDS,
@@ -112,7 +113,7 @@ def preserve(path: str, keep_dirs: list[str], state_dir: str, dry: bool, tell: C
         _copy(one, base + one.name)
         tell(f"{one.path} ({one.sha256[:12]}) is kept as {base}{one.name}")
     lines = "".join(f"{one.sha256}  {os.path.basename(base)}{one.name}\n" for one in sources)
-    _write(f"{base}.sha256", lines.encode())
+    _write(f"{base}.sha256", [lines.encode()])
     return result
 
 
@@ -208,6 +209,12 @@ def _copy(one: Source, target: str) -> None:
     before = os.umask(0o077)
     try:
         copied = run(["cp", "--reflink=auto", "--sparse=auto", "--preserve=timestamps", "--", one.path, draft], COPY_SECONDS)
+        if not copied.ok and os.strerror(errno.EIO) in copied.err.decode(errors="replace"):
+            # What the disk still gives is worth more than nothing.
+            _write(draft, _database_files.readable(one.path))
+            state = os.stat(one.path)
+            os.utime(draft, ns=(state.st_atime_ns, state.st_mtime_ns))
+            copied = Ran((), 0)
     finally:
         os.umask(before)
     if not copied.ok:
@@ -227,12 +234,13 @@ def _copy(one: Source, target: str) -> None:
     sync_directory(os.path.dirname(target))
 
 
-def _write(path: str, content: bytes) -> None:
+def _write(path: str, content: Iterable[bytes]) -> None:
     draft = f"{path}.partial"
     remove(draft)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        write_all(handle, content)
+        for block in content:
+            write_all(handle, block)
         os.fsync(handle)
     finally:
         os.close(handle)

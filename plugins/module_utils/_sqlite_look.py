@@ -11,6 +11,7 @@ Nothing here opens it. Copies are opened, and thrown away. Of a database in use 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import time
@@ -90,6 +91,7 @@ def look(path: str, options: Options) -> dict[str, Any]:
     except (IncidentError, OSError) as problem:
         found["state"] = "unreadable"
         found["sentences"].insert(0, sentence_for(problem) if isinstance(problem, OSError) else str(problem))
+        found["certain"] = options.frozen and _is_lost_on_disk(path)
     found["problem"] = found["sentences"][0] if found["state"] != "ok" and found["sentences"] else None
     found["seconds"] = round(time.monotonic() - began, 2)
     return found
@@ -134,7 +136,11 @@ def _look(path: str, options: Options, found: dict[str, Any]) -> None:
         found["certain"] = True
         return
     if header.kind in ("missing", "unreadable", "empty"):
-        found.update(state=header.kind, bytes=header.size, certain=header.kind != "unreadable")
+        found.update(
+            state=header.kind,
+            bytes=header.size,
+            certain=header.kind != "unreadable" or (options.frozen and _is_lost_on_disk(path)),
+        )
         found["sentences"].append(header.why)
         wal = _sqlite_wal.read(path + "-wal")
         if wal.valid_commits:
@@ -220,6 +226,15 @@ def _frozen(path: str, folder: str, options: Options, found: dict[str, Any]) -> 
 def digests(path: str) -> dict[str, str]:
     """Of the set, read as bytes. The -shm is left out: it is an index of the -wal, and holds locks."""
     return {suffix: one for suffix in ("", "-wal", "-journal") for one in _digest(path + suffix)}
+
+
+def _is_lost_on_disk(path: str) -> bool:
+    """Read once more: whether the disk itself refuses."""
+    try:
+        digests(path)
+    except OSError as problem:
+        return problem.errno == errno.EIO
+    return False
 
 
 def _digest(path: str) -> Iterator[str]:

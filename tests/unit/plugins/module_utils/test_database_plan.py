@@ -377,3 +377,9 @@ def test_while_it_is_examined_or_restored_nothing_is_touched() -> None:
 def test_facts_without_a_look_are_refused_in_one_sentence() -> None:
     with pytest.raises(Exception, match="needs facts with the 'compose'"):
         decide({"sqlite": {}})
+
+
+def test_a_disk_that_refuses_to_read_is_suspected() -> None:
+    found = facts()
+    found["sqlite"].update(state="unreadable", sentences=["/data/marketplace.db could not be copied: Input/output error."])
+    assert decide(found)["suspected"]

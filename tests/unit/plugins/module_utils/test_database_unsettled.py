@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 from unit.plugins.database_restores import digest, do, refused, restored, rows, shop, wanted
+
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_files, _database_keep
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran
 
 
 @pytest.mark.parametrize(("left", "wal"), [("missing", True), ("missing", False), ("empty", True), ("empty", False)])
@@ -32,6 +36,40 @@ def test_a_database_of_which_nothing_was_left_comes_back_and_all_of_the_loss_is_
     loss = do(wanted(tmp_path, "compared", loss_file=str(tmp_path / "loss/list.jsonl")))["loss"]
     assert not loss["complete"] and loss["seconds_lost"] is None and {one["more"] for one in loss["tables"].values()} == {True}
     assert '"deleted"' not in (tmp_path / "loss/list.jsonl").read_text()
+
+
+def test_of_a_disk_that_fails_what_it_still_gives_is_kept_and_a_backup_takes_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = shop(tmp_path)
+    whole, real, copy = database.read_bytes(), os.pread, _database_keep.run
+
+    def broken(path: str) -> bool:
+        return os.path.exists(path) and os.path.exists(database) and os.path.samefile(path, database)
+
+    def summed(path: str) -> str:
+        if broken(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return digest(path)
+
+    def read(handle: int, length: int, start: int) -> bytes:
+        if start == 8192 and broken(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(handle, length, start)
+
+    def refused_by_the_disk(argv: list[str], seconds: float) -> Ran:
+        return Ran(tuple(argv), 1, b"", b"cp: error reading: Input/output error") if broken(argv[-2]) else copy(argv, seconds)
+
+    monkeypatch.setattr(_database_files, "_sha256", summed)
+    monkeypatch.setattr(os, "pread", read)
+    monkeypatch.setattr(_database_keep, "run", refused_by_the_disk)
+    kept = do(wanted(tmp_path, "preserved"))
+    assert Path(kept["kept_database"]).read_bytes() == whole[:8192] + bytes(4096) + whole[12288:]
+    assert os.stat(kept["kept_database"]).st_mtime_ns == os.stat(database).st_mtime_ns
+    assert not do(wanted(tmp_path, "preserved"))["changed"]
+    plan = do(wanted(tmp_path))["plan"]["hash"]
+    do(wanted(tmp_path, "restored", plan=plan, kept_database=kept["kept_database"]))
+    assert rows(database) == [(100,)]
 
 
 def test_without_a_kept_copy_nothing_is_replaced_that_could_have_been_kept(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -322,3 +323,17 @@ def test_frames_of_either_order_are_walked(path: Path, writer: sqlite3.Connectio
     assert found["ends"] == "end" and found["valid_commits"] == 40 and found["problem"] is None
     shutil.copy(path, tmp_path / "x.db")
     assert sqlite3.connect(tmp_path / "x.db").execute("SELECT count(*) FROM users").fetchone() == (340,)
+
+
+def test_what_the_disk_refuses_twice_is_lost_and_a_link_is_not(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_path: str) -> dict[str, str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    found = look(link, frozen=True)
+    assert (found["state"], found["certain"]) == ("unreadable", False)
+    monkeypatch.setattr(_sqlite_look, "digests", refused)
+    for frozen in (True, False):
+        found = look(path, frozen=frozen)
+        assert (found["state"], found["certain"]) == (("unreadable", True) if frozen else ("ok", True))
