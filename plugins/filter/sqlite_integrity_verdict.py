@@ -36,7 +36,8 @@ RETURN = r"""
 _value:
   description:
     - C(state), which is V(sound), V(damaged) or V(unproven); C(stays), whether the database stays frozen; C(why) nothing was settled; C(sentences)
-      on what was seen; C(sqlite), C(kept) and C(kept_database), empty at first.
+      on what was seen; C(sqlite), C(kept) and C(kept_database), empty at first; C(thaw), the word under which a person goes on with values that are
+      wrong in a file that is whole, else empty.
   type: dict
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import islice
 from typing import Any, Callable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_shelf
@@ -30,7 +31,14 @@ def forbidden(state_dir: str) -> str:
 
 
 def tidied(
-    folder: str, kind: Kind, role: str, good: Callable[[Archive], bool], days: float, keep_good: int, keep_all: str
+    folder: str,
+    kind: Kind,
+    role: str,
+    good: Callable[[Archive], bool],
+    days: float,
+    keep_good: int,
+    keep_all: str,
+    sound: Callable[[Archive], bool] = lambda _archive: False,
 ) -> dict[str, Any]:
     """Remove what is too old, as soon as enough others are proven good. Those made elsewhere are nobody's to remove.
 
@@ -53,8 +61,11 @@ def tidied(
             **found,
             "why": f"only {len(proven)} of {role}'s archives are proven good, and {max(1, keep_good)} have to stay",
         }
+    # Of those that hold wrong values none stands for one that does not.
+    past = (one for one in ours if one.created <= now + SLACK and sound(one))
+    best = list(islice((one for one in past if one in proven or _backup_shelf.intact(one.path)), max(1, keep_good)))
     for one in old:
-        if one not in proven:
+        if one not in proven and one not in best:
             _backup_shelf.take_away(one.path)
             found["removed"].append(os.path.basename(one.path))
     found["kept"] -= len(found["removed"])

@@ -38,6 +38,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     utc,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_taken import Image, NoImage
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_archive import BadArchive
 
@@ -128,7 +129,7 @@ class _Backup:
                 order.key, order.key_generation, order.seconds, found["path"] if found["verified"] == "decrypted" else ""
             )
             found["retention"] = _backup_retention.tidied(
-                order.folder, DATABASE, ROLE, good, order.retention_days, order.keep_good, order.keep_all
+                order.folder, DATABASE, ROLE, good, order.retention_days, order.keep_good, order.keep_all, _database_shelf.sound
             )
         except OSError as problem:
             # The archive is there and proven: that nothing old could go does not undo it.
@@ -174,10 +175,13 @@ class _Backup:
         facts = _database_image.judged(image.path, order.database_key, order.invariants, image.encrypted)
         if facts["state"] == "encrypted":
             self._notes.append("database: it is encrypted and its key was not given, so that the image was not checked")
+        elif facts["state"] in WRONG_VALUES:
+            self._notes.append(
+                f"database: the image is whole and holds what cannot be true ({facts['state']}: {_why(facts)}): a restore takes older ones first"
+            )
         elif facts["state"] != "ok":
-            why = clean_line("; ".join(facts["sentences"][:3]), 300)
             raise NotBackedUp(
-                f"{order.path} is damaged ({facts['state']}: {why}): nothing was published, and older archives stay; run playbooks/database.yml."
+                f"{order.path} is damaged ({facts['state']}: {_why(facts)}): nothing was published, and older archives stay; run playbooks/database.yml."
             )
         compression = order.compression
         if not _database_archive.there(compression):
@@ -233,6 +237,10 @@ class _Backup:
             state=state, path=archive.path, bytes=archive.bytes, sha256=digest, created=utc(archive.created),
             age_seconds=max(0, int(time.time() - archive.created)), manifest=manifest, notes=self._notes,
         )  # fmt: skip
+
+
+def _why(facts: dict[str, Any]) -> str:
+    return clean_line("; ".join(facts["sentences"][:3]), 300)
 
 
 def _scratch(stack: ExitStack, order: Order, size: int) -> str:

@@ -66,4 +66,6 @@ def look(path: str, key: str, invariants: list[dict[str, str]], seconds: float) 
 
 
 def _said(found: dict[str, Any]) -> dict[str, Any]:
+    if found["state"] in _sqlite_damage.WRONG_VALUES and _sqlite_damage.UNFINISHED in found["sentences"]:
+        found["state"] = "unfinished"  # wrong values say nothing of the pages that nobody has read
     return {"state": found["state"], "sentences": found["sentences"], "summary": {name: found.get(name) for name in FACTS}}

@@ -40,6 +40,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     utc,
     write_json,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
 SCRATCH = ".marketplace_restore"
@@ -81,6 +82,8 @@ class NoGoodBackup(NotRestored):
 
 
 class _Rejected(Exception):
+    """Not this one."""
+
     def __init__(self, kind: str, sentence: str) -> None:
         super().__init__(sentence)
         self.kind = kind
@@ -194,13 +197,18 @@ def _made_new(question: Question, candidates: list[tuple[str, float]], asked: st
     rejected: list[dict[str, Any]] = []
     for archive, made in candidates:
         try:
-            return _prepared(question, archive, made, rejected, asked)
+            return _prepared(question, archive, made, rejected, asked, bool(question.archive))
         except _Rejected as bad:
             rejected.append({"path": archive, "kind": bad.kind, "problem": str(bad)})
         except BadArchive as bad:
             if bad.kind in _OURS:
                 raise NoGoodBackup(bad.kind, str(bad), rejected) from None
             rejected.append({"path": archive, "kind": bad.kind, "problem": str(bad)})
+    # One that is whole and holds wrong values is better than none, where a person says so.
+    for archive, made in candidates:
+        if any(one["path"] == archive and one["kind"] in WRONG_VALUES for one in rejected):
+            others = [one for one in rejected if one["path"] != archive]
+            return _prepared(question, archive, made, others, asked, True)
     kinds = {one["kind"] for one in rejected}
     first = rejected[0]
     more = f" (and {len(rejected) - 1} older ones are no better)" if len(rejected) > 1 else ""
@@ -211,7 +219,9 @@ def _made_new(question: Question, candidates: list[tuple[str, float]], asked: st
     )
 
 
-def _prepared(question: Question, archive: str, made: float, rejected: list[dict[str, Any]], asked: str) -> dict[str, Any]:
+def _prepared(
+    question: Question, archive: str, made: float, rejected: list[dict[str, Any]], asked: str, wrong_values: bool
+) -> dict[str, Any]:
     manifest = _manifest(question, archive, made)
     said = (manifest or {}).get("image")
     size = said.get("bytes") if isinstance(said, dict) else None
@@ -229,7 +239,7 @@ def _prepared(question: Question, archive: str, made: float, rejected: list[dict
     hashing = Questions()
     hashing.ask("archive", _database_files.sha256, archive)
     try:
-        verdict = _looked_at(question, archive, image, hashing)
+        verdict = _looked_at(question, archive, image, hashing, wrong_values)
     finally:
         # What is refused is wiped; nobody may still be reading it then.
         for name in ("archive", "image"):
@@ -284,7 +294,7 @@ def _check_label(question: Question, archive: str, made: float, label: str) -> N
         raise _Rejected("damaged", f"{archive} says inside that it was made at {words[2]}, and not when its name says.")
 
 
-def _looked_at(question: Question, archive: str, image: str, hashing: Questions) -> dict[str, Any]:
+def _looked_at(question: Question, archive: str, image: str, hashing: Questions, wrong_values: bool) -> dict[str, Any]:
     kind = _database_candidate.kind_of(image)
     if kind == "empty":
         raise _Rejected("not_a_database", f"{archive} holds an empty file.")
@@ -292,7 +302,7 @@ def _looked_at(question: Question, archive: str, image: str, hashing: Questions)
         _played(question, archive, image)
     hashing.ask("image", _database_files.sha256, image)
     found = _database_candidate.look(image, question.database_key, list(question.invariants), question.bounds.seconds)
-    if found["state"] not in ("ok", "encrypted"):
+    if found["state"] not in ("ok", "encrypted", *(WRONG_VALUES if wrong_values else ())):
         why = "; ".join(one.rstrip(".") for one in found["sentences"][:3]) or found["state"]
         raise _Rejected(found["state"], f"{archive} opens, and the database in it is not sound ({found['state']}): {why}.")
     return {"state": found["state"], "summary": found["summary"], "from": kind}
@@ -340,7 +350,7 @@ def _kept(
         "created": utc(made),
         "age_seconds": _age(made),
         # Nobody can say that what is encrypted is whole.
-        "good": True if verdict["state"] == "ok" else None,
+        "good": None if verdict["state"] == "encrypted" else verdict["state"] == "ok",
         "rejected": rejected,
         "image": summary,
         "manifest": manifest,

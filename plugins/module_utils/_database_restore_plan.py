@@ -12,6 +12,7 @@ import json
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
 
 # Of a hash over the plan and all mismatches, in the word that opens the shop.
 SHORT = 6
@@ -39,9 +40,10 @@ def plan(
             "expected": [],
         }
     chosen = dict(planned["plan"])
-    word = f"restore:{chosen['name']}"
-    given = word in [one.strip() for one in confirm.split(",")]
     image = chosen.get("image") or {}
+    wrong = str(image.get("state")) if image.get("state") in WRONG_VALUES else ""
+    word = f"{'restore_with_wrong_values' if wrong else 'restore'}:{chosen['name']}"
+    given = word in [one.strip() for one in confirm.split(",")]
     return {
         **chosen,
         "ready": True,
@@ -49,7 +51,8 @@ def plan(
         "given": given,
         "rpo_breached": int(chosen["age_seconds"]) > rpo_seconds,
         "expected": _expected(sqlite or {}, image, priority_tables),
-        "why": f"the backup of {chosen['created']}, {span(chosen['age_seconds'])} old, takes the database's place; what came after it is lost",
+        "why": f"the backup of {chosen['created']}, {span(chosen['age_seconds'])} old, takes the database's place; what came after it is lost"
+        + (f"; it holds values that cannot be true ({wrong})" if wrong else ""),
         "risks": _risks(chosen, sqlite or {}, image, rpo_seconds),
     }
 

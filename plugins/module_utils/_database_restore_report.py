@@ -16,6 +16,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._healt
 PAGE = "Database Team, CTO"
 MANUAL = "docs/data_corruption.md"
 AGAIN = "ansible-playbook playbooks/data_corruption.yml"
+GOES_ON = "the shop goes on with these values once rows, wallets and chain were compared"
 MOST = 3
 CHANGES = ("new", "changed", "deleted", "unknown")
 STEPS = (
@@ -61,6 +62,8 @@ class _Report:
         self.sound = self.verdict.get("state") == "sound" and not self.verdict["stays"]
         # Also of an earlier run, whose restore is not settled yet.
         self.damage = self.damaged or self.restored or facts["stage"] in ("begun", "reopening")
+        # With values that are wrong in a file that is whole, on the word of a person.
+        self.goes_on = bool(self.verdict.get("thaw")) and self.verdict["thaw"] in facts["given"]
         self.mended = self.restored and not self.damaged
         examined = bool(self.verdict)
         self.closed = (facts["closed"] or examined) and not self.opened and not (examined and not self.verdict["stays"])
@@ -113,20 +116,25 @@ class _Report:
         found = []
         if self.damaged and self.plan.get("ready"):
             found.append({"what": self.plan["confirm"], "given": self.plan["given"], "why": self._question()})
+        elif self.goes_on or (self.damaged and self.verdict.get("thaw") and not self.restored):
+            # Given again with the word that opens the shop: the next run asks for both.
+            given = self.goes_on and bool(self.reopening.get("given", True))
+            found.append({"what": self.verdict["thaw"], "given": given, "why": f"nothing is restored, {GOES_ON}"})
         if self.reopening.get("confirm"):
             found.append({"what": self.reopening["confirm"], "given": self.reopening["given"], "why": self.reopening["why"]})
         return found
 
     def _question(self) -> str:
         expected = f" ({'; '.join(self.plan['expected'][:MOST])})" if self.plan["expected"] else ""
-        return f"{self.plan['why']}{expected}"
+        other = f"; or confirm={self.verdict['thaw']}: nothing is restored, {GOES_ON}" if self.verdict.get("thaw") else ""
+        return f"{self.plan['why']}{expected}{other}"
 
     def escalations(self) -> list[str]:
         found = []
         if self.verdict.get("state") == "unproven":
             stays = "; the database stays frozen" if self.verdict["stays"] else ""
             found.append(f"whether the database is damaged could not be settled: {self.verdict['why']}{stays}")
-        if self.damaged and not self.plan.get("ready") and not self.check:
+        if self._without_a_backup:
             found.append(f"the database is damaged, kept and frozen, and no backup can take its place: {self.plan.get('why')}")
         if self.opened and self.result["services"]:
             found.append(f"the shop was opened, and {', '.join(self.result['services'])} is not healthy")
@@ -200,16 +208,20 @@ class _Report:
             return [AGAIN]
         if self.opened and self.result["services"]:
             return ["ansible-playbook playbooks/outage.yml"]
-        return [f"read {MANUAL}"] if self.damaged and not self.plan.get("ready") and not self.check else []
+        return [f"read {MANUAL}"] if self._without_a_backup else []
+
+    @property
+    def _without_a_backup(self) -> bool:
+        return self.damaged and not self.plan.get("ready") and not self.check and not self.goes_on
 
     def headline(self) -> str:
         if self.check or self.opened:
             return ""
-        count = self.reopening.get("count")
+        count, what = self.reopening.get("count"), "DATABASE AS IT WAS" if self.goes_on else "DATABASE RESTORED"
         if count and not self.reopening["compared"]:
-            return "DATABASE RESTORED, SHOP STILL CLOSED (not compared with wallets and chain)"
+            return f"{what}, SHOP STILL CLOSED (not compared with wallets and chain)"
         if count:
-            return f"DATABASE RESTORED, SHOP STILL CLOSED ({count} mismatch{'' if count == 1 else 'es'})"
+            return f"{what}, SHOP STILL CLOSED ({count} mismatch{'' if count == 1 else 'es'})"
         if self.damaged:
             return f"DAMAGED AND KEPT, SHOP CLOSED · page {PAGE}"
         return ""

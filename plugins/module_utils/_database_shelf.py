@@ -181,6 +181,12 @@ def _restored(archive: Archive, manifest: dict[str, Any] | None, look: Look) -> 
     }
 
 
+def sound(archive: Archive) -> bool:
+    """Whether its manifest says that nothing was wrong with its image."""
+    image = (_backup_shelf.manifest_beside(archive.path) or {}).get("image")
+    return isinstance(image, dict) and image.get("state") == "ok"
+
+
 class Good:
     """For the retention, whose archives are one for each hour: the first is opened now, or was when it was made in this run. Others are
     good when they are unchanged since they were proven with the same key; those of another key are opened."""

@@ -7,9 +7,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_look import DAMAGE
 
 # A restore would mend none of them: the file may be whole.
@@ -35,10 +38,25 @@ def verdict(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = 
     return found
 
 
+def _thaw(state: str, sentences: Sequence[str], sqlite: Mapping[str, Any]) -> str:
+    """The word that a person gives to go on with values that are wrong, and these only; nobody goes on with a file that is broken."""
+    if state not in WRONG_VALUES:
+        return ""
+    seen = [state, list(sentences), (sqlite.get("damage") or {}).get("foreign_keys"), sqlite.get("invariants")]
+    return f"thaw:database-{hashlib.sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:6]}"
+
+
 def _judged(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     state = str(sqlite.get("state") or "unknown")
     sentences = [clean_line(str(one), 300) for one in sqlite.get("sentences") or []]
-    found: dict[str, Any] = {"sqlite": dict(sqlite), "kept": [], "kept_database": "", "sentences": sentences, "why": ""}
+    found: dict[str, Any] = {
+        "sqlite": dict(sqlite),
+        "kept": [],
+        "kept_database": "",
+        "sentences": sentences,
+        "why": "",
+        "thaw": "",
+    }
     # Once is enough to keep the writers away from it.
     seen = state == "disagree" or any(one in DAMAGE for one in sqlite.get("looks") or [])
     said = clean_line(str(sqlite.get("problem") or ""), 300).rstrip(".")
@@ -58,7 +76,7 @@ def _judged(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]]) -
         why = NO_DAMAGE[state] + (f" ({said})" if said and state in ("changed", "suspect") else "")
         return {**found, "state": "unproven", "stays": seen, "why": why}
     if sqlite.get("certain"):
-        return {**found, "state": "damaged", "stays": True}
+        return {**found, "state": "damaged", "stays": True, "thaw": _thaw(state, sentences, sqlite)}
     why = "two looks at the frozen database did not agree" if seen else "the frozen database could not be examined"
     why += (f" ({said})" if said else "") + ": run the same command again"
     return {**found, "state": "unproven", "stays": True, "why": why}

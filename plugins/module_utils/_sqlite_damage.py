@@ -24,6 +24,9 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlit
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_tree import FREE, SCHEMA, Walk
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_wal import Index, Wal
 
+# The file is whole, and what it says cannot be true: an application may have written it so.
+WRONG_VALUES = ("foreign_key_damage", "invariant_damage")
+UNFINISHED = "The checks did not end in time: raise check_timeout."
 SENTENCES = 20
 PAGES = 1000
 _ROW = re.compile(r"row (-?\d+)")
@@ -284,7 +287,7 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
         elif found["rows"]:
             seen.sentences.append(f"The invariant {name} is broken by {found['rows']} rows.")
     if not asked.ended:
-        seen.sentences.append("The checks did not end in time: raise check_timeout.")
+        seen.sentences.append(UNFINISHED)
     if seen.walked is not None and not seen.walked.ended:
         seen.sentences.append("Not every page and value could be looked at in time: raise walk_timeout.")
     seen.sentences = (first + seen.sentences)[:SENTENCES]

@@ -43,6 +43,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._backu
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_backup import backed_up
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
 
 
 @pytest.fixture(autouse=True)
@@ -115,13 +116,26 @@ def test_a_damaged_database_makes_no_backup_and_older_ones_stay(tmp_path: Path) 
         ("UPDATE escrows SET amount=-1 WHERE id=2", "no negative"),
     ],
 )
-def test_what_must_hold_is_looked_at(tmp_path: Path, live: Path, spoil: str, word: str) -> None:
+def test_a_whole_image_with_wrong_values_is_published_as_that(tmp_path: Path, live: Path, spoil: str, word: str) -> None:
     with closing(sqlite3.connect(live)) as user:
         user.executescript(spoil)
     invariants = ({"name": "no negative amount", "query": "SELECT id FROM escrows WHERE amount < 0"},)
-    found = backed_up(order(tmp_path, invariants=invariants))
-    assert found["state"] == "failed" and word in found["problem"]
-    assert _backup_shelf.archives(str(tmp_path / "backups"), DATABASE) == []
+    found = made(order(tmp_path, invariants=invariants))
+    assert word in found["notes"][0] and "cannot be true" in found["notes"][0]
+    assert found["manifest"]["image"]["state"] in WRONG_VALUES
+
+
+def test_the_last_without_wrong_values_stay_whatever_their_age(tmp_path: Path, live: Path) -> None:
+    first = made(order(tmp_path))
+    sound = aged(tmp_path / "backups", 40)
+    _backup_shelf.take_away(first["path"])
+    with closing(sqlite3.connect(live)) as user:
+        user.executescript("PRAGMA foreign_keys=OFF; DELETE FROM orders WHERE id=3")
+    made(order(tmp_path))
+    older = aged(tmp_path / "backups", 39)
+    newest = made(order(tmp_path, keep_good=1))
+    left = {one.path for one in _backup_shelf.archives(str(tmp_path / "backups"), DATABASE)}
+    assert {str(sound), newest["path"]} <= left and str(older) not in left
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "folder", "no database"])

@@ -34,6 +34,11 @@ def test_the_word_is_that_of_the_backup() -> None:
     assert plan(PLANNED, confirm="restore:marketplace-db-20261128T000000Z")["given"] is False
 
 
+def test_one_with_wrong_values_has_a_word_of_its_own() -> None:
+    found = plan(made(image={**IMAGE, "state": "foreign_key_damage"}, good=False), confirm=f"restore:{NAME}")
+    assert found["confirm"].startswith("restore_with_wrong_values:") and not found["given"] and "cannot be true" in found["why"]
+
+
 def test_an_old_backup_breaches_its_target_and_says_so() -> None:
     found = plan(PLANNED, rpo_seconds=3600)
     assert found["rpo_breached"]

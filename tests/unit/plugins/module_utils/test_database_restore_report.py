@@ -182,3 +182,17 @@ def test_in_check_mode_what_was_begun_is_what_is_planned() -> None:
     found = told(check=True, stage="begun", closed=True, begun=NAME, last={**LAST, "name": "an-older-one"})
     assert found["plan"][0] == f"end the restore of {NAME} that was begun" and "freeze" not in " ".join(found["plan"])
     assert told(check=True, stage="reopening", last=LAST)["plan"] == ["start what was left down when the shop was opened"]
+
+
+def test_with_wrong_values_in_a_whole_file_a_person_may_go_on_without_a_restore() -> None:
+    verdict = {**DAMAGED, "thaw": "thaw:database-a1b2c3"}
+    found = told(stage="examine", verdict=verdict, plan=plan({"msg": "No backup is good."}))
+    assert [(one["what"], one["given"]) for one in found["confirm"]] == [("thaw:database-a1b2c3", False)]
+    both = told(stage="examine", verdict=verdict, plan=plan(PLANNED))
+    assert len(both["confirm"]) == 1 and "or confirm=thaw:database-a1b2c3" in both["confirm"][0]["why"]
+    given = {"stage": "restored", "verdict": verdict, "given": ["thaw:database-a1b2c3"]}
+    asked = told(**given, reopening=reopening(TWO, ""))
+    assert [one["given"] for one in asked["confirm"]] == [False, False], "the next run needs both"
+    assert "DATABASE AS IT WAS, SHOP STILL CLOSED" in asked["headline"] and asked["escalate"] == []
+    opened = told(**given, reopening=reopening(NONE, ""), result={**RESULT, "opened": True})
+    assert opened["settled"] and [one["given"] for one in opened["confirm"]] == [True] and opened["stray_confirmations"] == []

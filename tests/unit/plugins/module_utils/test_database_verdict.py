@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_verdict import verdict
@@ -28,6 +30,20 @@ def test_a_sound_one_goes_on() -> None:
 def test_damage_counts_when_it_is_certain(state: str) -> None:
     assert said({"state": state, "certain": True, "sentences": ["47 pages"]}) == ("damaged", True)
     assert said({"state": state, "certain": False, "sentences": ["47 pages"]}) == ("unproven", True)
+
+
+def test_only_wrong_values_in_a_whole_file_may_stay_and_only_those_that_were_seen() -> None:
+    def word(state: str, **more: object) -> str:
+        return verdict({"state": state, "certain": True, "sentences": ["3 rows"], **more})["thaw"]
+
+    assert re.fullmatch("thaw:database-[0-9a-f]{6}", word("foreign_key_damage"))
+    rows = [{"table": "orders", "rowid": 3, "parent": "users"}]
+    assert (
+        len({word("foreign_key_damage"), word("invariant_damage"), word("foreign_key_damage", damage={"foreign_keys": rows})})
+        == 3
+    )
+    assert word("page_damage") == word("missing") == ""
+    assert verdict({"state": "foreign_key_damage", "certain": False})["thaw"] == ""
 
 
 @pytest.mark.parametrize("state", ["encrypted", "encrypted_wrong_key", "locked", "suspect", "unfinished", "changed"])
