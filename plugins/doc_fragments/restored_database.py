@@ -67,6 +67,13 @@ options:
     type: path
     default: ""
     version_added: 0.4.0
+  compare_dir:
+    description:
+      - A folder with room for a copy of the damaged and of the restored database, for O(state=compared). They are gone afterwards.
+      - Empty means beside the database. With O(state=planned) it is looked at how much room there is.
+    type: path
+    default: ""
+    version_added: 0.4.0
   services:
     description: The services that O(state=reopening) notes, so that whoever comes after a kill knows whom to start.
     type: list

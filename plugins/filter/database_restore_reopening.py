@@ -23,6 +23,10 @@ options:
     description: The confirmations that were given, with commas.
     type: str
     default: ""
+  loss_problem:
+    description: Why nobody knows what the restore has lost. Then a word is needed too.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _database_unsettled,
     _sqlite_copy,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line, human_bytes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_plan import Question
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import GpgProblem
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     epoch_of,
     private_directory,
+    sentence_for,
     try_lock,
     utc,
 )
@@ -50,6 +53,8 @@ class Wanted:
     kept_database: str = ""
     priority_tables: tuple[str, ...] = ()
     loss_file: str = ""
+    # Where two databases are copied to be compared; empty means beside the database.
+    compare_dir: str = ""
     services: tuple[str, ...] = ()
     state_dir: str = "/var/lib/marketplace_incident"
     run_dir: str = "/run/marketplace_incident"
@@ -137,7 +142,24 @@ def _planned(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict[
     result: dict[str, Any] = {"changed": False, "begun": earlier is not None, "restored": _last(wanted)}
     if earlier is not None:
         return {**result, "plan": earlier["plan"]}
-    return {**result, "plan": _database_plan.make(wanted.question, dry)}
+    plan = _database_plan.make(wanted.question, dry)
+    return {**result, "plan": {**plan, "compare_problem": _no_room_to_compare(wanted, plan, dry)}}
+
+
+def _no_room_to_compare(wanted: Wanted, plan: dict[str, Any], dry: bool) -> str | None:
+    """Told before the restore is confirmed: afterwards what is lost would be unknown."""
+    image = int((plan.get("image") or {}).get("bytes") or 0)
+    damaged = sum(os.path.getsize(one) for one in _database_files.present(wanted.path).values())
+    folder = wanted.compare_dir or os.path.dirname(wanted.path)
+    # In check mode the image that will lie there is gone again.
+    free = max(0, _database_files.free_bytes(folder) - (image if dry and not wanted.compare_dir else 0))
+    needed = damaged + image + 2 * _sqlite_copy.FLOOR
+    if free >= needed:
+        return None
+    return (
+        f"listing what is lost needs {human_bytes(needed)} in {folder}, where {human_bytes(free)} are free: "
+        "free some, or name another folder (database_restore_compare_dir)"
+    )
 
 
 def _last(wanted: Wanted) -> dict[str, Any] | None:
@@ -160,9 +182,32 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
     told = _told(wanted, loss_file)
     if told is not None:
         return {"changed": False, "loss": {**told, "file": None, "sealed": None} if dry else told}
+    if wanted.kept_database and not os.path.exists(wanted.kept_database):
+        raise NotRestored(
+            "missing", f"What is lost is not known: {wanted.kept_database} is not there any more; bring it back to know it."
+        )
+    own = f"{_database_plan.COMPARED}-{_database_files.named(wanted.path)}"
+    parent = (
+        os.path.join(wanted.compare_dir, own)
+        if wanted.compare_dir
+        else os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
+    )
+    try:
+        found = _listed(wanted, loss_file, parent, dry)
+    except (OSError, sqlite3.OperationalError) as problem:
+        # As where the disk is full.
+        why = sentence_for(problem) if isinstance(problem, OSError) else f"{parent}: {clean_line(str(problem), 120)}."
+        raise NotRestored("unreadable", f"What is lost is not known: {why}") from None
+    if not dry and _of_this_restore(wanted):
+        sha256 = _database_loss_file.digest(found["loss"]["file"])
+        told = {"asked": loss_file, "sha256": sha256, "loss": found["loss"]}
+        _database_swap.remember(wanted.state_dir, wanted.path, {"compared": told})
+    return found
+
+
+def _listed(wanted: Wanted, loss_file: str, parent: str, dry: bool) -> dict[str, Any]:
     if not dry and not os.path.isdir(os.path.dirname(loss_file)):
         private_directory(os.path.dirname(loss_file))
-    parent = os.path.join(os.path.dirname(wanted.path), _database_plan.COMPARED)
     with ExitStack() as stack:
         _wipe(parent)  # of a call that was killed; the lock says that it is not at work any more
         stack.callback(_wipe, parent)
@@ -175,7 +220,8 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
                 for path, folder in zip((wanted.kept_database, wanted.path), folders)
             ]
         except NoCopy as problem:
-            raise NotRestored("unreadable", f"There is nothing to compare: {problem}") from None
+            why = str(problem).replace("another scratch_dir", "another folder (database_restore_compare_dir)")
+            raise NotRestored("unreadable", f"There is nothing to compare: {why}") from None
         if not all(still for _copy, still in sides):
             raise NotRestored("changed", f"{wanted.path} is written to: compare it before anybody works with it again.")
         strange = _database_compare.without_a_strange_wal(sides[0][0]) if sides[0][0] else None
@@ -199,10 +245,6 @@ def _compared(wanted: Wanted, earlier: dict[str, Any] | None, dry: bool) -> dict
                 "and install sqlcipher3 for the host's Python.",
             ) from None
     found["loss"].update(_moments(wanted), wal_left_out=strange)
-    if not dry and _of_this_restore(wanted):
-        sha256 = _database_loss_file.digest(found["loss"]["file"])
-        told = {"asked": loss_file, "sha256": sha256, "loss": found["loss"]}
-        _database_swap.remember(wanted.state_dir, wanted.path, {"compared": told})
     return found
 
 

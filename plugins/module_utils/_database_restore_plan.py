@@ -89,6 +89,8 @@ def _risks(chosen: Mapping[str, Any], sqlite: Mapping[str, Any], image: Mapping[
         found.append(
             f"nothing is at {path}: if its disk is not mounted (findmnt -T {path}), the backup would land on another one"
         )
+    if chosen.get("compare_problem"):
+        found.append(clean_line(str(chosen["compare_problem"]), 300))
     if chosen.get("good") is None:
         found.append("the backup is encrypted, and nobody here can prove that it is whole")
     versions = (sqlite.get("schema_version"), image.get("schema_version"))
@@ -97,9 +99,15 @@ def _risks(chosen: Mapping[str, Any], sqlite: Mapping[str, Any], image: Mapping[
     return found
 
 
-def reopening(reconcile: Mapping[str, Any], plan_hash: str, confirm: str = "") -> dict[str, Any]:
-    """With no mismatch nobody is asked; else the word stands for this restore and these mismatches, and for no others."""
-    count, found = int(reconcile["count"]), reconcile["mismatches"]
+def reopening(reconcile: Mapping[str, Any], plan_hash: str, confirm: str = "", loss_problem: str = "") -> dict[str, Any]:
+    """loss_problem: why nobody knows what the restore has lost, which is a mismatch like others.
+
+    With no mismatch nobody is asked; else the word stands for this restore and these mismatches, and for no others."""
+    count, found, kinds_of = int(reconcile["count"]), [*reconcile["mismatches"]], {**(reconcile.get("kinds") or {})}
+    if loss_problem:
+        # Without its reason: that may tell how much is free, and the word has to hold until the next run.
+        found.append({"kind": "loss_unknown", "sentence": "what the restore has lost could not be listed"})
+        count, kinds_of["loss_unknown"] = count + 1, 1
     if count == 0:
         said = f"{reconcile['rows']} escrows agree with wallets and chain"
         return {"count": 0, "compared": True, "confirm": "", "given": True, "why": said}
@@ -107,7 +115,7 @@ def reopening(reconcile: Mapping[str, Any], plan_hash: str, confirm: str = "") -
     digest = _digest(plan_hash, found, compared)
     word = f"reopen:{count}-mismatches-{digest}" if compared else f"reopen:not-compared-{digest}"
     given = word in [one.strip() for one in confirm.split(",")]
-    kinds = ", ".join(f"{number} {kind}" for kind, number in (reconcile.get("kinds") or {}).items()) if compared else ""
+    kinds = ", ".join(f"{number} {kind}" for kind, number in kinds_of.items()) if compared else ""
     first = "; ".join(one["sentence"] for one in found[:MOST])
     more = f"; and {count - MOST} more" if count > MOST else ""
     return {

@@ -168,6 +168,8 @@ class _Report:
         loss = self.result["loss"]
         if not loss:
             return []
+        if loss.get("problem"):
+            return [f"unknown ({clean_line(str(loss['problem']), 300).rstrip('.')})"]
         tables = [
             f"{name} " + ", ".join(f"{one[change]} {change}" for change in CHANGES if one.get(change))
             for name, one in (loss.get("tables") or {}).items()

@@ -320,6 +320,7 @@ def database_of(options: dict[str, Any]) -> _database_restore.Wanted:
         priority_tables=tuple(options["priority_tables"]),
         loss_file=options["loss_file"],
         services=tuple(options["services"]),
+        compare_dir=options["compare_dir"],
         state_dir=options["state_dir"],
         run_dir=options["lease_dir"],
     )
@@ -370,6 +371,7 @@ def main() -> None:
             "priority_tables": {"type": "list", "elements": "str", "default": []},
             "loss_file": {"type": "path", "default": ""},
             "services": {"type": "list", "elements": "str", "default": []},
+            "compare_dir": {"type": "path", "default": ""},
             "max_bytes": {"type": "int", "default": 0},
             "database_timeout": {"type": "float", "default": 3600.0},
             "state_dir": {"type": "path", "default": "/var/lib/marketplace_incident"},

@@ -131,3 +131,23 @@ def test_whoever_was_ended_is_started_also_after_a_kill(noted: dict[str, Any] | 
     assert list(ended) == ["server", "database", "worker"]
     asked = " ".join(str(one) for one in listed("reopen"))
     assert "selectattr('name', 'in', __database_restore_ended)" in asked and "__database_restore_ended }}" in asked
+
+
+def test_a_loss_that_cannot_be_listed_keeps_nobody_from_asking_the_chain() -> None:
+    [compared] = [one for one in listed("_compare") if module(one).endswith("backup_restore")]
+    environment = Environment(autoescape=True)
+    for kind, failed in (
+        ("unreadable", False),
+        ("missing", False),
+        ("encrypted", False),
+        ("changed", True),
+        ("begun", True),
+        (None, True),
+    ):
+        said = {"failed": True, "msg": "x", **({"kind": kind} if kind else {})}
+        assert environment.compile_expression(compared["failed_when"].strip())(__database_restore_compared=said) is failed
+    assert all(
+        "loss is defined" in one["when"] for one in listed("_compare") if "_to_desk" in str(one) or module(one).endswith("stat")
+    )
+    [decided] = [one for one in listed("reconcile") if "incident.database_restore_reopening(" in str(one)]
+    assert "loss_problem=database_restore_result.loss.problem" in str(decided)

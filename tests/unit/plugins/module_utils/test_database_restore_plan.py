@@ -39,6 +39,24 @@ def test_one_with_wrong_values_has_a_word_of_its_own() -> None:
     assert found["confirm"].startswith("restore_with_wrong_values:") and not found["given"] and "cannot be true" in found["why"]
 
 
+def test_a_loss_that_nobody_knows_is_asked_for_like_a_mismatch() -> None:
+    agreed = {"count": 0, "rows": 40, "kinds": {}, "mismatches": []}
+    found = reopening(agreed, "9f3c21aa", loss_problem="1 MiB are free")
+    assert (
+        re.fullmatch(r"reopen:1-mismatches-[0-9a-f]{6}", found["confirm"])
+        and not found["given"]
+        and "loss_unknown" in found["why"]
+    )
+    word = found["confirm"]
+    assert reopening(agreed, "9f3c21aa", word, loss_problem="2 MiB are free")["given"], "whatever is free in the next run"
+    assert reopening(agreed, "9f3c21aa")["given"] and agreed["mismatches"] == []
+    assert reopening({**agreed, "count": 1, "mismatches": [mismatch()]}, "9f3c21aa", word, loss_problem="x")["given"] is False
+
+
+def test_without_room_for_the_list_of_what_is_lost_it_says_so_before() -> None:
+    assert "no room" in " ".join(plan(made(compare_problem="there is no room"))["risks"])
+
+
 def test_an_old_backup_breaches_its_target_and_says_so() -> None:
     found = plan(PLANNED, rpo_seconds=3600)
     assert found["rpo_breached"]

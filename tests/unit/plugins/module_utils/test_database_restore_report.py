@@ -120,6 +120,11 @@ def test_restored_with_mismatches_the_shop_stays_closed_and_the_loss_is_told() -
     assert len([line for line in words.splitlines() if not line.startswith(" ")]) <= 7
 
 
+def test_a_loss_that_could_not_be_listed_is_unknown() -> None:
+    [said] = told(stage="restored", closed=True, last=LAST, result={**RESULT, "loss": {"problem": "no room in /data."}})["lost"]
+    assert said == "unknown (no room in /data)"
+
+
 def test_columns_that_the_backup_has_not_are_told() -> None:
     tables = {"escrows": {"new": 0, "changed": 2, "deleted": 0, "unknown": 0, "columns": ["refund_address"]}}
     words = told(stage="restored", closed=True, last=LAST, result={**RESULT, "loss": {**LOSS, "tables": tables}})["lost"]

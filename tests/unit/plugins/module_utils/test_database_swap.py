@@ -1,10 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who comes between the last look and the swap, and whose the database is afterwards."""
+"""Who comes between the last look and the swap, whose the database is afterwards, and what is said where no loss can be listed."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -14,7 +15,12 @@ from typing import Any
 import pytest
 from unit.plugins.database_restores import digest, do, rows, shop, wanted
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_files, _database_swap
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _database_compare,
+    _database_files,
+    _database_swap,
+    _sqlite_copy,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
 READER = "import sys; file = open(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
@@ -110,3 +116,46 @@ def test_another_file_under_the_name_of_the_image_is_given_to_nobody(tmp_path: P
         _database_files.like_model(str(image), inode, {"uid": 10001, "gid": 10001, "mode": 0o666, "xattrs": {}})
     after = os.stat(meant)
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode) and digest(meant)
+
+
+def test_where_two_databases_have_no_room_it_is_said_before_and_afterwards_and_another_folder_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop(tmp_path)
+    real, statvfs = _database_files.free_bytes, os.statvfs
+    monkeypatch.setattr(_database_files, "free_bytes", lambda folder: 10**6 * 70 if "/data" in folder else real(folder))
+    assert "database_restore_compare_dir" in do(wanted(tmp_path))["plan"]["compare_problem"]
+    assert do(wanted(tmp_path, compare_dir=str(tmp_path)))["plan"]["compare_problem"] is None
+    kept = do(agreed(tmp_path))["kept_database"]
+    monkeypatch.setattr(_sqlite_copy.os, "statvfs", lambda path: _full(statvfs(path)) if "/data/" in path else statvfs(path))
+    before = wanted(tmp_path, "compared", kept_database=kept)
+    with pytest.raises(NotRestored, match="database_restore_compare_dir") as problem:
+        do(before)
+    assert problem.value.kind == "unreadable" and not list(tmp_path.rglob(".marketplace_compare*"))
+    there = wanted(tmp_path, "compared", kept_database=kept, compare_dir=str(tmp_path))
+    assert do(there)["loss"]["tables"]["users"]["new"] == 1 and not list(tmp_path.rglob(".marketplace_compare*"))
+
+
+def _full(state: os.statvfs_result) -> os.statvfs_result:
+    return os.statvfs_result((*state[:4], 0, *state[5:]))
+
+
+def test_a_kept_copy_that_went_elsewhere_and_a_full_disk_leave_the_loss_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop(tmp_path)
+    kept = do(agreed(tmp_path))["kept_database"]
+    one = wanted(tmp_path, "compared", kept_database=kept)
+
+    def full(*_given: Any, **_named: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_database_compare, "compare", full)
+        with pytest.raises(NotRestored, match="disk is full") as problem:
+            do(one)
+        assert problem.value.kind == "unreadable"
+    os.rename(kept, tmp_path / "evidence")
+    with pytest.raises(NotRestored, match="bring it back") as problem:
+        do(one)
+    assert problem.value.kind == "missing"
