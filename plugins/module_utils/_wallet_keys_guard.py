@@ -7,16 +7,20 @@
 
 Measured with monero-wallet-rpc 0.18: it opens keys for writing, so that neither a read-only nor an immutable file (chattr +i) opens. So the
 folder becomes root's, with the sticky bit, and the keys root's with the group's right to write: whoever runs the wallet RPC opens, stores
-and makes wallets, and can remove or rename only what is its own. What was before is noted first, and given back.
+and makes wallets, and can remove or rename only what is its own. Its group is asked of its process, because a folder's may be another.
+What was before is noted first, and given back.
 """
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import container_of
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     IncidentError,
     forget,
@@ -29,6 +33,16 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
 JOURNAL = "wallet_keys_guard.json"
 GROUP_WRITES = stat.S_IRGRP | stat.S_IWGRP
 GROUP_USES = GROUP_WRITES | stat.S_IXGRP
+
+
+Groups = Callable[[str, int], "set[int] | None"]
+
+
+NO_SHELLS = ("nologin", "false", "sync", "shutdown", "halt")
+
+
+class _Unfit(Exception):
+    """Guarded like this the keys would serve too few, or too many."""
 
 
 @dataclass
@@ -61,15 +75,25 @@ def _mine(directory: str) -> list[str]:
     return [*(os.path.join(directory, name) for name in names), directory]
 
 
-def guard(directories: Sequence[str], state_dir: str, write: bool = True) -> Done:
+def guard(directories: Sequence[str], state_dir: str, write: bool = True, groups_of: Groups | None = None) -> Done:
+    """groups_of: whose groups decide, as whoever uses the keys has nothing but its group's rights while they are root's."""
     paths, problems = _noted(state_dir), []
-    todo: list[str] = []
+    todo: dict[str, int] = {}
     for directory in directories:
         owner = os.stat(directory)
-        if owner.st_uid == 0 and directory not in paths:
+        if directory in paths:
+            todo.update(dict.fromkeys(_mine(directory), owner.st_gid))
+            continue
+        if owner.st_uid == 0:
             problems.append(f"the keys in {directory} are not guarded: the folder is root's, and so is whoever uses it")
             continue
-        todo += [path for path in _mine(directory) if _as_guarded(path) != _now(path)]
+        try:
+            gid = _group(owner, (groups_of or groups_of_users)(directory, owner.st_uid))
+        except _Unfit as why:
+            problems.append(f"the keys in {directory} are not guarded: {why}")
+            continue
+        todo.update(dict.fromkeys(_mine(directory), gid))
+    todo = {path: gid for path, gid in todo.items() if _as_guarded(path, gid) != _now(path)}
     if not todo:
         return Done([], problems)
     if write:
@@ -79,8 +103,77 @@ def guard(directories: Sequence[str], state_dir: str, write: bool = True) -> Don
             paths.setdefault(path, list(_now(path)))
         write_json(_journal(state_dir), {"paths": paths})
         for path in todo:
-            _set(path, *_as_guarded(path))
-    return Done(todo, problems)
+            _set(path, *_as_guarded(path, todo[path]))
+    return Done([*todo], problems)
+
+
+def _group(owner: os.stat_result, groups: set[int] | None) -> int:
+    """The group by which whoever uses the keys keeps its rights, and nobody else gets any."""
+    if groups is None:
+        raise _Unfit("no container runs that uses them as the user whose they are, so nobody knows its groups")
+    shared = {gid: _others_in(gid, owner.st_uid) for gid in groups}
+    fitting = [gid for gid, others in shared.items() if not others]
+    if not fitting:
+        names = ", ".join(sorted({name for others in shared.values() for name in others})) or "nobody"
+        raise _Unfit(f"each group of whoever uses them has others in it ({names}), who could write them then")
+    return owner.st_gid if owner.st_gid in fitting else min(fitting)
+
+
+def _others_in(gid: int, uid: int) -> set[str]:
+    """Accounts of this host that a group's rights are given to as well."""
+    names = {one.pw_name for one in pwd.getpwall() if one.pw_gid == gid and one.pw_uid not in (0, uid)}
+    if gid == 0:
+        # Accounts that only stop the machine have it on some distributions.
+        names -= {one.pw_name for one in pwd.getpwall() if os.path.basename(one.pw_shell) in NO_SHELLS}
+    try:
+        members = grp.getgrgid(gid).gr_mem
+    except KeyError:
+        members = []
+    ours = {one.pw_name for one in pwd.getpwall() if one.pw_uid in (0, uid)}
+    return names | (set(members) - ours)
+
+
+def groups_of_users(directory: str, uid: int) -> set[int] | None:
+    """The groups that all processes of this user have that see the folder from inside a container; None where there is none."""
+    here, folders = container_of(_told("self", "cgroup")), _with_parents(directory)
+    found: set[int] | None = None
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        said = dict(line.split(":", 1) for line in _told(pid, "status").splitlines() if ":" in line)
+        if said.get("Uid", "").split()[1:2] != [str(uid)] or container_of(_told(pid, "cgroup")) in (None, here):
+            continue
+        if any(_inode(f"/proc/{pid}/root{place}") in folders for place in _mounts(_told(pid, "mountinfo"))):
+            groups = {int(one) for one in [*said.get("Gid", "").split()[1:2], *said.get("Groups", "").split()]}
+            found = groups if found is None else found & groups
+    return found
+
+
+def _told(pid: str, name: str) -> str:
+    try:
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _mounts(mountinfo: str) -> list[str]:
+    return [line.split()[4] for line in mountinfo.splitlines() if len(line.split()) > 4]
+
+
+def _with_parents(directory: str) -> set[tuple[int, int]]:
+    path = os.path.realpath(directory)
+    found = {_inode(path)}
+    while path != "/":
+        path = os.path.dirname(path)
+        found.add(_inode(path))
+    return {one for one in found if one is not None}
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def release(state_dir: str, write: bool = True) -> Done:
@@ -106,8 +199,8 @@ def _now(path: str) -> tuple[int, int, int]:
     return state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)
 
 
-def _as_guarded(path: str) -> tuple[int, int, int]:
-    _uid, gid, mode = _now(path)
+def _as_guarded(path: str, gid: int) -> tuple[int, int, int]:
+    _uid, _gid, mode = _now(path)
     if os.path.isdir(path):
         return 0, gid, mode | GROUP_USES | stat.S_ISVTX
     return 0, gid, mode | GROUP_WRITES

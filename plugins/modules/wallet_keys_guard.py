@@ -14,7 +14,8 @@ description:
   - An application whose database is older than its wallets may make a wallet anew that it does not know, and remove the keys of a funded
     escrow for that. While the guard stands only root can remove, rename or replace a C(.keys) file.
   - The wallet RPC goes on opening, storing and making wallets. It opens keys for writing, so that a read-only or immutable file would not open;
-    instead the folder is root's with the sticky bit set, and keys are root's with the right of their group to write.
+    instead the folder is root's with the sticky bit set, and keys are root's with the right of a group to write. It is one of the wallet RPC's
+    own, asked of its process, in which no account of this host is. Where there is none, the keys are not guarded and RV(problems) says so.
   - Owners and modes before are noted in O(state_dir), and given back exactly.
   - It does not keep whoever may write from writing into a C(.keys) file. Have a copy elsewhere.
 extends_documentation_fragment:
@@ -67,7 +68,7 @@ paths:
   type: list
   elements: str
 problems:
-  description: What could not be guarded, one sentence each, such as a folder whose wallet RPC runs as root.
+  description: What could not be guarded, one sentence each, such as a folder whose wallet RPC runs as root, or does not run.
   returned: success
   type: list
   elements: str

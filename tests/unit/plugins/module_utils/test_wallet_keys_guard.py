@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -17,6 +18,14 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
 
 USER = 10001
+
+
+@pytest.fixture(autouse=True)
+def wallet_rpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One runs as that user, with its own group."""
+    monkeypatch.setattr(keys_guard, "groups_of_users", lambda _directory, _uid: {USER})
+
+
 # What monero-wallet-rpc does with keys and caches, and what an application may do to them.
 AS_USER = """
 import os, sys
@@ -151,3 +160,58 @@ def test_in_check_mode_nothing_changes(tmp_path: Path) -> None:
     assert keys_guard.guard([str(place)], str(tmp_path / "state"), write=False).changed
     assert modes(place) == before
     assert not (tmp_path / "state").exists()
+
+
+@needs_root
+@pytest.mark.parametrize("gid", [0, 100])
+def test_a_folder_of_another_group_is_guarded_by_one_of_the_wallet_rpcs_own(tmp_path: Path, gid: int) -> None:
+    place = wallets(tmp_path)
+    for path in (place, place / "escrow_1.keys"):
+        os.chown(path, USER, gid)
+    before = modes(place)
+    assert keys_guard.guard([str(place)], str(tmp_path / "state")).problems == []
+    assert modes(place)["buyer"][:2] == modes(place)["escrow_1.keys"][:2] == (0, USER)
+    reachable(tmp_path)
+    said = subprocess.run([sys.executable, "-c", AS_USER, str(place)], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["refused"] * 3
+    assert keys_guard.guard([str(place)], str(tmp_path / "state")).changed == []
+    keys_guard.release(str(tmp_path / "state"))
+    assert modes(place)["escrow_1.keys"] == before["escrow_1.keys"] and modes(place)["buyer"][1] == gid
+
+
+@needs_root
+@pytest.mark.parametrize(("groups", "why"), [(None, "no container runs"), ({4242}, "deploy")])
+def test_where_no_group_fits_they_are_left_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: set[int] | None, why: str
+) -> None:
+    place = wallets(tmp_path)
+    before = modes(place)
+    deploy = pwd.struct_passwd(("deploy", "x", 1000, 4242, "", "/", "/bin/sh"))
+    monkeypatch.setattr(keys_guard.pwd, "getpwall", lambda: [deploy])
+    done = keys_guard.guard([str(place)], str(tmp_path / "state"), groups_of=lambda _directory, _uid: groups)
+    assert done.changed == [] and modes(place) == before and why in done.problems[0] and "not guarded" in done.problems[0]
+
+
+@needs_root
+def test_the_groups_are_those_of_the_process_in_a_container_that_sees_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    place = wallets(tmp_path)
+    reachable(tmp_path)
+    code = "import os, sys; os.setgroups([4242, 77]); os.setgid(4343); os.setuid(10001); print('ready', flush=True); sys.stdin.read()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        assert keys_guard.groups_of_users(str(place), USER) is None, "it is in no container"
+        real = keys_guard._told
+        inside = {
+            (str(child.pid), "cgroup"): f"0::/docker/{'a' * 64}\n",
+            (str(child.pid), "mountinfo"): f"1 2 0:3 / {tmp_path} rw\n",
+        }
+        monkeypatch.setattr(keys_guard, "_told", lambda pid, name: inside.get((pid, name)) or real(pid, name))
+        assert keys_guard.groups_of_users(str(place), USER) == {4242, 77, 4343}
+        assert keys_guard.groups_of_users("/usr", USER) is None and keys_guard.groups_of_users(str(place), 10002) is None
+    finally:
+        child.kill()
+        child.communicate()
