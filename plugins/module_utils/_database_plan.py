@@ -17,7 +17,7 @@ import re
 import shutil
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -71,6 +71,12 @@ class Question:
     database_key: str = field(default="", repr=False)
     invariants: tuple[dict[str, str], ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
+    # Where the image is made; empty means where it is looked for when the plan is carried out.
+    scratch: str = ""
+
+    @property
+    def folder(self) -> str:
+        return self.scratch or scratch_of(self.path)
 
 
 class NoGoodBackup(NotRestored):
@@ -92,6 +98,11 @@ class _Rejected(Exception):
 def scratch_of(path: str) -> str:
     """On the database's own file system, so that taking its place is one step."""
     return os.path.join(os.path.dirname(path), SCRATCH)
+
+
+def checked_in(path: str) -> str:
+    """The same for who only looks: a plan that waits for its word is not their business."""
+    return f"{scratch_of(path)}-check"
 
 
 def name_of(archive: str) -> str:
@@ -133,12 +144,18 @@ def image_of(path: str, plan: dict[str, Any]) -> str:
 
 
 def wipe(path: str) -> None:
-    if os.path.isdir(scratch_of(path)):
-        shutil.rmtree(scratch_of(path))
+    _wipe(scratch_of(path))
+    _wipe(checked_in(path))
+
+
+def _wipe(folder: str) -> None:
+    if os.path.isdir(folder):
+        shutil.rmtree(folder)
 
 
 def tidy(path: str) -> None:
     """An image that nobody can put in place any more is a database in clear, and room that others need."""
+    _wipe(checked_in(path))
     earlier = saved(path)
     if earlier is None or problem_with(path, earlier) is not None:
         wipe(path)
@@ -157,10 +174,12 @@ def make(question: Question, dry: bool) -> dict[str, Any]:
     earlier = saved(question.path)
     if earlier is not None and _still_counts(question, earlier, asked):
         return {**earlier["plan"], "age_seconds": _age(earlier["made"])}
-    wipe(question.path)
-    private_directory(scratch_of(question.path))
+    if dry:
+        question = replace(question, scratch=checked_in(question.path))
+    _wipe(question.folder)
+    private_directory(question.folder)
     with ExitStack() as half_made:
-        half_made.callback(wipe, question.path)
+        half_made.callback(_wipe, question.folder)
         plan = _made_new(question, candidates, asked)
         if not dry:
             half_made.pop_all()
@@ -225,7 +244,7 @@ def _prepared(
     manifest = _manifest(question, archive, made)
     said = (manifest or {}).get("image")
     size = said.get("bytes") if isinstance(said, dict) else None
-    folder = scratch_of(question.path)
+    folder = question.folder
     needed = size if isinstance(size, int) else os.path.getsize(archive)
     if _database_files.free_bytes(folder) - needed < _database_files.FLOOR_BYTES:
         raise NoGoodBackup("no_space", str(_database_files.no_space(f"Unpacking {archive}", needed, folder)), rejected)
@@ -332,7 +351,7 @@ def _kept(
     asked: str,
 ) -> dict[str, Any]:
     """Note the plan beside its image."""
-    folder, now = scratch_of(question.path), time.time()
+    folder, now = question.folder, time.time()
     named = {"path": question.path, "archive": digests["archive"], "image": digests["image"], "name": name_of(archive)}
     identity = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     said = (manifest or {}).get("image")

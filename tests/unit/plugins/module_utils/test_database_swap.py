@@ -159,3 +159,12 @@ def test_a_kept_copy_that_went_elsewhere_and_a_full_disk_leave_the_loss_unknown(
     with pytest.raises(NotRestored, match="bring it back") as problem:
         do(one)
     assert problem.value.kind == "missing"
+
+
+def test_who_only_looks_leaves_a_plan_that_waits_for_its_word(tmp_path: Path) -> None:
+    database = shop(tmp_path)
+    one = agreed(tmp_path)
+    older = sorted((tmp_path / "backups").glob("*.gpg"))[0]
+    other = do(wanted(tmp_path, archive=str(older)), dry=True)["plan"]
+    assert other["hash"] != one.plan and sorted(os.listdir(tmp_path / "data")).count(".marketplace_restore-check") == 0
+    assert do(one)["changed"] and rows(database) == [(100,)]
