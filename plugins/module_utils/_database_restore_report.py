@@ -210,6 +210,8 @@ class _Report:
             return "DATABASE RESTORED, SHOP STILL CLOSED (not compared with wallets and chain)"
         if count:
             return f"DATABASE RESTORED, SHOP STILL CLOSED ({count} mismatch{'' if count == 1 else 'es'})"
+        if self.restored and self.damaged:
+            return f"DATABASE RESTORED, SHOP NOT OPENED · page {PAGE}"
         if self.damaged:
             return f"DAMAGED AND KEPT, SHOP CLOSED · page {PAGE}"
         return ""
