@@ -224,6 +224,8 @@ class _Report:
             return f"{what}, SHOP STILL CLOSED (not compared with wallets and chain)"
         if count:
             return f"{what}, SHOP STILL CLOSED ({count} mismatch{'' if count == 1 else 'es'})"
+        if self.restored and self.damaged:
+            return f"{what}, SHOP NOT OPENED · page {PAGE}"
         if self.damaged:
             return f"DAMAGED AND KEPT, SHOP CLOSED · page {PAGE}"
         return ""
