@@ -151,3 +151,44 @@ def test_a_loss_that_cannot_be_listed_keeps_nobody_from_asking_the_chain() -> No
     )
     [decided] = [one for one in listed("reconcile") if "incident.database_restore_reopening(" in str(one)]
     assert "loss_problem=database_restore_result.loss.problem" in str(decided)
+
+
+def test_what_goes_to_the_desk_is_not_read_into_memory_where_there_is_room_for_a_copy() -> None:
+    [pieces] = [one for one in flattened("_to_desk") if "rescue" in one and "always" in one]
+    folder, copied, fetched = pieces["block"]
+    assert [module(one).rpartition(".")[2] for one in (folder, copied, fetched)] == ["tempfile", "copy", "fetch"]
+    assert folder["vars"] == fetched["vars"] == {"ansible_become": False} and "vars" not in copied
+    assert copied[module(copied)]["mode"] == "0400" and "uid" in copied[module(copied)]["owner"]
+    assert [module(one).rpartition(".")[2] for one in pieces["rescue"]] == ["fetch"]
+    assert pieces["always"][0][module(pieces["always"][0])]["state"] == "absent"
+
+
+def flattened(step: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    waiting = list(load(ROLE / f"tasks/{step}.yml"))
+    while waiting:
+        one = waiting.pop(0)
+        found.append(one)
+        waiting += one.get("block", [])
+    return found
+
+
+@pytest.mark.parametrize(("inode", "said"), [(7, True), (8, False)])
+def test_a_desk_that_is_the_host_itself_is_said_to_be_no_other_place(inode: int, said: bool) -> None:
+    [told] = [one["vars"] for one in listed("_keys") if "__database_restore_same_machine" in (one.get("vars") or {})]
+    environment = Environment(autoescape=True)
+
+    def worth(name: str, **given: Any) -> Any:
+        return environment.compile_expression(told[name].strip().removeprefix("{{").removesuffix("}}"))(**given)
+
+    file = {"exists": True, "checksum": "ab", "dev": 1, "inode": 7, "atime": 3}
+    machines = {
+        "__database_restore_machine": {"stat": file},
+        "__database_restore_desk_machine": {"stat": {**file, "inode": inode, "atime": 4}},
+        "__database_restore_desk_dir": "/desk",
+    }
+    numbers = [
+        {name: one["stat"][name] for name in ("checksum", "dev", "inode")}
+        for one in (machines["__database_restore_machine"], machines["__database_restore_desk_machine"])
+    ]
+    assert bool(worth("__database_restore_same_machine", __database_restore_numbers=numbers, **machines)) is said
