@@ -14,7 +14,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
 
-# Of a hash over the plan and all mismatches, in the word that opens the shop.
+# Of a hash: over the plan in the word that restores, over it and all mismatches in the word that opens the shop.
 SHORT = 6
 MOST = 3
 
@@ -42,7 +42,8 @@ def plan(
     chosen = dict(planned["plan"])
     image = chosen.get("image") or {}
     wrong = str(image.get("state")) if image.get("state") in WRONG_VALUES else ""
-    word = f"{'restore_with_wrong_values' if wrong else 'restore'}:{chosen['name']}"
+    # Another file may have the same name; the hash is over what is in it.
+    word = f"{'restore_with_wrong_values' if wrong else 'restore'}:{chosen['name']}-{str(chosen['hash'])[:SHORT]}"
     given = word in [one.strip() for one in confirm.split(",")]
     return {
         **chosen,

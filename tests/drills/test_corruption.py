@@ -63,11 +63,16 @@ def asks_for_a_restore(drill: DrillLab, archive: str) -> tuple[str, ...]:
     run = drill.run(PLAYBOOK, callback=ONCALL)
     assert run.status != 0 and run.result["outcome"] == "needs_confirmation", run.output
     confirm = asked_for(run, "restore")
-    assert confirm == f"restore:{archive.rpartition('/')[2].removesuffix(backups.ENDING)}", confirm
+    assert restores(confirm, archive.rpartition("/")[2]), confirm
     kept = drill.lab.run(["sh", "-c", f"ls {database.PATH}.CORRUPTED-*"]).stdout
     assert kept, "nothing was kept"
     assert closed(drill), "the database is damaged, and customers are served"
     return ("-e", f"confirm={confirm}")
+
+
+def restores(confirm: str, archive: str) -> bool:
+    """Whether the word is that of this archive; its end is of a hash over what is in it."""
+    return re.fullmatch(rf"restore:{re.escape(archive.removesuffix(backups.ENDING))}-[0-9a-f]{{6}}", confirm) is not None
 
 
 def closed(drill: DrillLab) -> bool:

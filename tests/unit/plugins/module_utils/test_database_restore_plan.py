@@ -13,6 +13,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._datab
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._escrow_reconcile import not_compared
 
 NAME = "marketplace-db-20261128T010000Z"
+WORD = f"restore:{NAME}-9f3c21"
 IMAGE = {"tables": {"orders": 90, "escrows": 7, "users": 5}, "schema_version": 31}
 PLANNED = {
     "plan": {
@@ -27,15 +28,17 @@ def made(**changed: Any) -> dict[str, Any]:
     return {"plan": {**PLANNED["plan"], **changed}}
 
 
-def test_the_word_is_that_of_the_backup() -> None:
-    assert plan(PLANNED)["confirm"] == f"restore:{NAME}"
+def test_the_word_is_that_of_the_backup_and_of_what_is_in_it() -> None:
+    assert plan(PLANNED)["confirm"] == WORD
     assert plan(PLANNED)["given"] is False
-    assert plan(PLANNED, confirm=f"x, restore:{NAME}")["given"] is True
-    assert plan(PLANNED, confirm="restore:marketplace-db-20261128T000000Z")["given"] is False
+    assert plan(PLANNED, confirm=f"x, {WORD}")["given"] is True
+    for other in (f"restore:{NAME}", "restore:marketplace-db-20261128T000000Z-9f3c21"):
+        assert plan(PLANNED, confirm=other)["given"] is False
+    assert plan(made(hash="0f3c21aa"), confirm=WORD)["given"] is False, "another file of that name"
 
 
 def test_one_with_wrong_values_has_a_word_of_its_own() -> None:
-    found = plan(made(image={**IMAGE, "state": "foreign_key_damage"}, good=False), confirm=f"restore:{NAME}")
+    found = plan(made(image={**IMAGE, "state": "foreign_key_damage"}, good=False), confirm=WORD)
     assert found["confirm"].startswith("restore_with_wrong_values:") and not found["given"] and "cannot be true" in found["why"]
 
 

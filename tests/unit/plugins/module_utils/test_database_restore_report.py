@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.plugins.module_utils.test_database_restore_plan import NAME, PLANNED
+from unit.plugins.module_utils.test_database_restore_plan import NAME, PLANNED, WORD
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_plan import plan, reopening
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_report import report
@@ -73,7 +73,7 @@ def test_another_trouble_is_handed_over_to_its_playbook() -> None:
 
 def test_in_check_mode_the_plan_stops_at_the_first_word() -> None:
     found = told(check=True, stage="examine", plan=plan(PLANNED))
-    assert any(f"confirm=restore:{NAME}" in step for step in found["plan"])
+    assert any(f"confirm={WORD}" in step for step in found["plan"])
     assert found["confirm"] == [] and found["did"] == []
     assert "PLANNED" in ended(found, check=True)
 
@@ -87,7 +87,7 @@ def test_examined_and_sound_all_goes_on() -> None:
 def test_damaged_and_kept_it_asks_for_the_restore_and_names_whom_to_page() -> None:
     words = ended(told(stage="examine", verdict=DAMAGED, plan=plan(PLANNED)))
     assert "SHOP CLOSED · page Database Team, CTO" in words.splitlines()[0]
-    assert f"confirm=restore:{NAME}" in words
+    assert f"confirm={WORD}" in words
     assert "post-mortem mandatory" in words
     assert "seen twice on the frozen copy" in words
     assert "marketplace.db.CORRUPTED-1" in words
