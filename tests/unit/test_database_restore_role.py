@@ -106,9 +106,11 @@ def test_whoever_has_it_open_is_frozen_like_the_writers_before_and_after_the_pau
     for one in freezes:
         assert "__sqlite_integrity_beside" in one[module(one)]["services"]
     assert [one["vars"]["__sqlite_integrity_beside"] for one in freezes] == [
-        "{{ __sqlite_integrity_open.beside }}",
+        "{{ __sqlite_integrity_open.beside | default([]) }}",
         "{{ __sqlite_integrity_held.beside }}",
     ]
+    [looked] = [one for one in listed("preserve", "sqlite_integrity") if one.get("register") == "__sqlite_integrity_open"]
+    assert looked["failed_when"] is False, "a freeze needs no Docker"
     order = [str(one.get("register")) for one in listed("preserve", "sqlite_integrity")]
     assert (
         order.index("__sqlite_integrity_open")
