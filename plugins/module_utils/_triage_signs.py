@@ -53,7 +53,7 @@ def read(facts: Mapping[str, Any], firing: list[dict[str, Any]], now: float) -> 
     site, results = _mapping(facts.get("site")), _mapping(_mapping(facts.get("prometheus")).get("results"))
     return Signs(
         breach=_breach(_mapping(_mapping(facts.get("desk")).get("open_incident")), firing),
-        damage=_damage(_mapping(facts.get("compose")), site) or _of_a_copy(_mapping(facts.get("signing"))),
+        damage=_damage(_mapping(facts.get("compose")), site) or _of_a_copy(_mapping(facts.get("signing")), bool(facts.get("compose"))),
         kept_out=_kept_out(_mapping(facts.get("compose")), _mapping(facts.get("signing"))),
         unserved="the outside probe fails, though the site answers on the host" if _probe_fails(results, now) else "",
         gravest=_gravest(results, firing, len(site.get("wallet_services") or ())),
@@ -84,8 +84,11 @@ def _damage(compose: Mapping[str, Any], site: Mapping[str, Any]) -> str:
     return ""
 
 
-def _of_a_copy(database: Mapping[str, Any]) -> str:
+def _of_a_copy(database: Mapping[str, Any], seen: bool) -> str:
     found = SUSPECT.get(str(database.get("state")))
+    if database.get("state") == "missing" and not seen:
+        # Where nothing of the project was seen, its disk or its path may be what is amiss.
+        return ""
     if database.get("state") == "suspect" and any("looks damaged" in str(one) for one in database.get("sentences") or []):
         found = "looked damaged once"
     return f"{_text(database.get('path') or 'the database')} {found}" if found else ""

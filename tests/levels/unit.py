@@ -19,7 +19,7 @@ def pytest(pair: Pair, name: str, *folders: str, shown: bool = False) -> Check:
         env={"PATH": os.pathsep.join([str(pair.folder / "bin"), str(NEWEST.folder / "bin"), os.environ["PATH"]])},
         counted=True,
         shown=shown,
-        seconds=900,
+        seconds=1800,
     )
 
 

@@ -111,6 +111,8 @@ def test_a_host_of_which_nothing_is_seen_is_taken_for_the_worst() -> None:
     found = triage(facts(None, problem="The folder /opt/x does not exist."))
     assert (found["severity"], found["seen"], found["playbook"]) == ("P1", False, "outage")
     assert "The folder /opt/x does not exist." in line(found["text"], "cause")
+    also = triage(facts(None, problem="The folder /opt/x does not exist.", signing={"state": "missing", "path": "/data/x.db"}))
+    assert also["playbook"] == "outage", "a database is not lost because its disk is not there"
 
 
 def test_what_is_missing_is_unknown(recorded_look: Looks) -> None:
