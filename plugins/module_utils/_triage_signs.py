@@ -53,7 +53,8 @@ def read(facts: Mapping[str, Any], firing: list[dict[str, Any]], now: float) -> 
     site, results = _mapping(facts.get("site")), _mapping(_mapping(facts.get("prometheus")).get("results"))
     return Signs(
         breach=_breach(_mapping(_mapping(facts.get("desk")).get("open_incident")), firing),
-        damage=_damage(_mapping(facts.get("compose")), site) or _of_a_copy(_mapping(facts.get("signing")), bool(facts.get("compose"))),
+        damage=_damage(_mapping(facts.get("compose")), site)
+        or _of_a_copy(_mapping(facts.get("signing")), bool(facts.get("compose"))),
         kept_out=_kept_out(_mapping(facts.get("compose")), _mapping(facts.get("signing"))),
         unserved="the outside probe fails, though the site answers on the host" if _probe_fails(results, now) else "",
         gravest=_gravest(results, firing, len(site.get("wallet_services") or ())),
