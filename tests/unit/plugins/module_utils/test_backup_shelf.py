@@ -14,7 +14,7 @@ from unit.plugins.backups import KEY, aged, job, made, order, wallets
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _gpg, _wallet_shelf
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_retention import forbidden, tidied
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import WALLETS
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import WALLETS, Archive
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 
 
@@ -25,7 +25,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(folder: Path, key: Key, days: float, keep_good: int, keep_all: str) -> dict[str, Any]:
-    good = lambda one: _wallet_shelf.good(one, key)  # noqa: E731
+    def good(one: Archive) -> bool:
+        return _wallet_shelf.good(one, key)
+
     return tidied(str(folder / "backups"), WALLETS, "buyer", good, days, keep_good, keep_all)
 
 
