@@ -237,7 +237,7 @@ class Walker:
             parent, trunk = trunk, int.from_bytes(data[:4], "big")
         if seen != self.free:
             # Either is wrong: the count, or the last page that the list leads to.
-            for number in {1, parent}:
+            for number in sorted({1, parent}):
                 self.walk.say("page", number, FREE, f"the header counts {self.free} free pages, and the list has {seen}")
 
     def _unused(self) -> None:

@@ -11,7 +11,8 @@ import os
 import shutil
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,17 @@ INVARIANTS = ({"name": "amounts", "query": "SELECT id FROM escrows WHERE amount 
 STAMP = "20261123T{hour:02d}0000Z"
 
 
+@contextmanager
+def changing(path: Path) -> Iterator[sqlite3.Connection]:
+    """Committed where nothing failed, and closed in any case."""
+    with closing(sqlite3.connect(path)) as database, database:
+        yield database
+
+
 def make(path: Path, rows: int = 100) -> Path:
     """A sound database of one file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as database, database:
+    with changing(path) as database:
         database.executescript(SCHEMA)
         database.executemany("INSERT INTO users VALUES(?, ?)", [(number, f"user {number}") for number in range(1, rows + 1)])
         database.executemany(

@@ -278,7 +278,7 @@ def test_a_large_database_takes_little_memory(tmp_path: Path) -> None:
     database(live)
     with closing(sqlite3.connect(live)) as user:
         user.execute("CREATE TABLE big(content BLOB)")
-        user.executemany("INSERT INTO big VALUES (?)", [(os.urandom(1024 * 1024),) for _ in range(32)])
+        user.executemany("INSERT INTO big VALUES (?)", [(os.urandom(1024 * 1024),) for _number in range(32)])
         user.commit()
     program = (
         "import resource, sys\n"

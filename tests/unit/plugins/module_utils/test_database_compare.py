@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.archives import PASSPHRASE
-from unit.plugins.database_restores import backup, do, everything, make, refused, restored, wanted, with_wal
+from unit.plugins.database_restores import backup, changing, do, everything, make, refused, restored, wanted, with_wal
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_compare
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
@@ -45,7 +45,7 @@ EXPECTED = {
 
 def txids(path: Path, rows: int = 100) -> None:
     """A table with row numbers and with a key of its own."""
-    with closing(sqlite3.connect(path)) as database, database:
+    with changing(path) as database:
         database.execute("CREATE TABLE txids(txid TEXT PRIMARY KEY, raw BLOB, paid REAL)")
         numbers = list(range(rows))
         random.Random(7).shuffle(numbers)
@@ -146,7 +146,7 @@ def test_unreadable_rows_are_unknown_and_all_others_are_compared(tmp_path: Path,
     make(database, 10)
     kinds = {"numbered": "id INTEGER PRIMARY KEY, text TEXT", "keyed": "id INTEGER, text TEXT, PRIMARY KEY(id)) WITHOUT ROWID",
              "both": "text TEXT, id INT, PRIMARY KEY(id)"}  # fmt: skip
-    with closing(sqlite3.connect(database)) as made, made:
+    with changing(database) as made:
         made.execute(f"CREATE TABLE marked({kinds[table]}{'' if table == 'keyed' else ')'}")
         made.executemany(
             "INSERT INTO marked(id, text) VALUES(?, ?)", [(n, f"mark {n:06d}!" + "x" * 80) for n in range(1, 2001)]
@@ -158,7 +158,7 @@ def test_unreadable_rows_are_unknown_and_all_others_are_compared(tmp_path: Path,
     assert len(gone) > 5
     readable = sorted(set(range(1, 2001)) - gone)
     deleted, changed = readable[100], readable[200]
-    with closing(sqlite3.connect(database)) as made, made:
+    with changing(database) as made:
         made.execute("DELETE FROM marked WHERE id=?", (deleted,))
         made.execute("UPDATE marked SET text='y' || substr(text, 2) WHERE id=?", (changed,))
         if where != "last":
@@ -219,7 +219,7 @@ def test_a_column_that_the_backup_has_not_is_in_the_list(tmp_path: Path) -> None
 def test_what_was_lost_stays_listed_after_rows_were_settled_by_hand(tmp_path: Path) -> None:
     database = shop(tmp_path)
     first = compared(tmp_path)["loss"]
-    with closing(sqlite3.connect(database)) as made, made:
+    with changing(database) as made:
         made.execute("INSERT INTO escrows VALUES('E-99999', 'funded', 5, 99)")
         made.execute("UPDATE escrows SET state='released' WHERE id='E-00007'")
     kept = next(str(one) for one in database.parent.glob("*.CORRUPTED-*") if one.suffix.partition("-")[2].isdigit())
@@ -288,12 +288,12 @@ def test_rows_that_got_other_numbers_are_the_same_rows(tmp_path: Path) -> None:
     """As a restore from SQL as text gives them."""
     paths = [tmp_path / "a.db", tmp_path / "b.db"]
     for path, seed in zip(paths, (1, 2), strict=True):
-        with closing(sqlite3.connect(path)) as made, made:
+        with changing(path) as made:
             made.execute("CREATE TABLE txids(txid TEXT PRIMARY KEY, paid INT)")
             numbers = list(range(500))
             random.Random(seed).shuffle(numbers)
             made.executemany("INSERT INTO txids VALUES(?, 0)", [(f"t{number}",) for number in numbers])
-    with closing(sqlite3.connect(paths[0])) as made, made:
+    with changing(paths[0]) as made:
         made.execute("UPDATE txids SET paid=1 WHERE txid='t7'")
     (tmp_path / "work").mkdir()
     found = _database_compare.compare(
@@ -324,10 +324,10 @@ def test_a_wal_of_another_database_is_left_out(tmp_path: Path) -> None:
     shop(tmp_path, "CREATE TABLE later(id INTEGER PRIMARY KEY); DELETE FROM users WHERE id > 90;")
     kept = Path(do(wanted(tmp_path, "preserved"))["kept_database"])
     by_hand = make(tmp_path / "by-hand.db", 300)
-    with closing(sqlite3.connect(by_hand)) as opened:
+    with closing(sqlite3.connect(by_hand)) as user:
         for number in range(50):
-            opened.execute("INSERT INTO notes VALUES(?)", (f"{number}",))
-            opened.commit()
+            user.execute("INSERT INTO notes VALUES(?)", (f"{number}",))
+            user.commit()
     shutil.copy(by_hand, kept)
     loss = do(wanted(tmp_path, "compared", kept_database=str(kept)))["loss"]
     assert "changed" in loss["wal_left_out"] and loss["complete"] and "later" in loss["tables"]

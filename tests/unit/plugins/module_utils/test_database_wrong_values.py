@@ -5,20 +5,18 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit.plugins.database_restores import backup, do, make, shop, wanted
+from unit.plugins.database_restores import backup, changing, do, make, shop, wanted
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_candidate, _sqlite_check
 
 
 def wrong(path: Path) -> Path:
     """A whole file with a row that refers to none, as an application leaves it that never asks for foreign keys."""
-    with closing(sqlite3.connect(path)) as database, database:
+    with changing(path) as database:
         database.execute("DELETE FROM users WHERE id=3")
     return path
 

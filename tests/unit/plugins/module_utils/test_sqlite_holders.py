@@ -81,7 +81,8 @@ def test_a_deleted_file_of_the_same_name_elsewhere_is_not_ours(path: Path, tmp_p
 def test_locked_names_who(path: Path, holder: Holder) -> None:
     child = holder("d.execute('BEGIN IMMEDIATE')")
     found = look(path, frozen=False)
-    assert found["state"] == "locked" and f"pid {child.pid}" in found["lock_problem"] == found["problem"]
+    assert found["state"] == "locked" and found["lock_problem"] == found["problem"]
+    assert f"pid {child.pid}" in found["problem"]
     (one,) = [one for one in found["holders"] if one["pid"] == child.pid]
     assert "write" in one["locks"] and {"db", "wal", "shm"} <= set(one["files"]) and not one["deleted"]
     assert one["start_ticks"] and one["since"].endswith("Z") and one["command"] and one["user"]
