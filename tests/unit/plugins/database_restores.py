@@ -42,7 +42,8 @@ STAMP = "20261123T{hour:02d}0000Z"
 @contextmanager
 def changing(path: Path) -> Iterator[sqlite3.Connection]:
     """Committed where nothing failed, and closed in any case."""
-    with closing(sqlite3.connect(path)) as database, database:
+    database = sqlite3.connect(path)
+    with closing(database), database:
         yield database
 
 
