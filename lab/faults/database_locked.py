@@ -12,10 +12,10 @@ SUMMARY = "nobody can buy (503, `database is locked`): a process on the host hol
 
 UNIT = "nightly-report.service"
 HOLD = r"""
-import sqlite3, sys, time
+import signal, sqlite3, sys
 database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
 database.execute("BEGIN IMMEDIATE")
-time.sleep(86400)
+signal.pause()
 """
 
 

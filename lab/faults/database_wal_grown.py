@@ -13,11 +13,11 @@ SUMMARY = "customers notice nothing yet: the database's log grows without end, a
 
 UNIT = "monthly-report.service"
 READ = r"""
-import sqlite3, sys, time
+import signal, sqlite3, sys
 database = sqlite3.connect("file:%s?mode=ro" % sys.argv[1], uri=True, isolation_level=None)
 database.execute("BEGIN")
 database.execute("SELECT count(*) FROM orders").fetchone()
-time.sleep(86400)
+signal.pause()
 """
 # Write every page of the table, and together change nothing; a page that stays as it is would not be written.
 THERE, BACK = "UPDATE orders SET updated_at = updated_at + 1", "UPDATE orders SET updated_at = updated_at - 1"
