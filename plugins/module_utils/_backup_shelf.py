@@ -95,8 +95,11 @@ def pointed(folder: str, role: str, kind: Kind = WALLETS) -> str | None:
 def _moment(stamp: str) -> float | None:
     """When a name says that it was made; the file's own time may be that of a copy."""
     found = _STAMP.search(stamp)
+    if found is None:
+        return None
     try:
-        return datetime(*map(int, found.groups("0")), tzinfo=timezone.utc).timestamp() if found else None  # type: ignore[misc,arg-type]
+        made = datetime.strptime("".join(found.groups("00")), "%Y%m%d%H%M%S")
+        return made.replace(tzinfo=timezone.utc).timestamp()
     except ValueError:
         return None
 

@@ -206,7 +206,7 @@ def _unpacking(path: str, packing: str, first: bytes, plain: Plain) -> Iterator[
         pump = threading.Thread(target=_pump, args=(first, plain, inlet), daemon=True)
         pump.start()
         try:
-            yield iter(lambda: outlet.read1(CHUNK), b"")  # type: ignore[attr-defined]
+            yield iter(lambda: os.read(outlet.fileno(), CHUNK), b"")
             pump.join()
             if child.wait() != 0:
                 # Where gpg itself could not go on, that is the reason, and not what was left for the others.
