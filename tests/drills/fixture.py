@@ -36,8 +36,10 @@ def running_lab(name: str, artifacts: Path) -> Iterator[DrillLab]:
     environment = os.environ | {"LAB": name}
     was_up = (labs() / name / "state.json").exists()
     if was_up:
-        # It may be as broken as an interrupted session left it; what healing cannot do, `up` explains.
-        subprocess.run([SCRIPT, "heal"], env=environment, check=False)
+        # It may be as broken as an interrupted session left it; what healing cannot do is made anew.
+        healed = subprocess.run([SCRIPT, "heal"], env=environment, check=False).returncode == 0
+        if not healed or subprocess.run([SCRIPT, "up"], env=environment, check=False).returncode != 0:
+            subprocess.run([SCRIPT, "down"], env=environment, check=True)
     subprocess.run([SCRIPT, "up"], env=environment, check=True)
     running = DrillLab(name, artifacts)
     try:

@@ -31,14 +31,20 @@ def side_by_side(checks: Sequence[Check]) -> list[Result]:
 
 
 def on_roles_lab(name: str = "") -> list[Result]:
-    """The scenarios, on a lab that is taken down afterwards."""
-    up = run(roles.lab("up"))
-    if up.failed:
-        return [up]
+    """The scenarios, on a lab made for them and taken down afterwards."""
+    # What an interrupted run left is of another day's files, or broken half-way through something.
+    removed = run(drills.lab(roles.LAB, "down"))
+    up = run(drills.lab(roles.LAB, "up"))
     try:
-        return [run(check) for check in roles.checks(name)]
+        return [one for one in (removed, up) if one.failed] or [run(check) for check in roles.checks(name)]
     finally:
-        run(roles.lab("down"))
+        run(drills.lab(roles.LAB, "down"))
+
+
+def in_halves(*options: str) -> list[Result]:
+    """The drills, side by side on two labs that they make and take down."""
+    removed = [run(drills.lab(name, "down")) for name in drills.labs()]
+    return [one for one in removed if one.failed] or side_by_side(drills.halves(*options))
 
 
 def everything(drill_set: str, *, both_pairs: bool) -> list[Result]:
@@ -51,7 +57,7 @@ def everything(drill_set: str, *, both_pairs: bool) -> list[Result]:
         results = side_by_side(quiet) + roles_done.result()
     options = f"--drill-set={drill_set}"
     # With the few main ones a second lab costs more time than it saves.
-    return [*results, *(side_by_side(drills.halves(options)) if drill_set != "main" else [run(drills.chosen([options]))])]
+    return [*results, *(in_halves(options) if drill_set != "main" else [run(drills.chosen([options]))])]
 
 
 def prepare_oldest() -> list[Result]:
@@ -85,7 +91,7 @@ def main(arguments: Sequence[str]) -> list[Result]:
         case ["drills", "--list"]:
             sys.exit(drills.show_names())
         case ["drills"]:
-            return side_by_side(drills.halves())
+            return in_halves()
         case ["drills", *words]:
             return [run(drills.chosen(words))]
         case ["-h" | "--help"]:

@@ -22,9 +22,19 @@ def drills(*options: str, name: str = "drills") -> Check:
     )
 
 
+def lab(name: str, verb: str) -> Check:
+    """script/lab for one lab."""
+    return Check(f"lab {name}: {verb}", ["script/lab", verb], env={"LAB": name}, seconds=1200)
+
+
+def labs() -> tuple[str, str]:
+    """The labs of the two halves."""
+    first = os.environ.get("LAB") or "drills"
+    return first, f"{first}-b"
+
+
 def halves(*options: str) -> list[Check]:
     """Two at a time, each half on a lab of its own: most of a drill's time is waiting for the engine."""
-    lab = os.environ.get("LAB") or "drills"
     return [
         Check(
             f"drills, half {number}",
@@ -34,7 +44,7 @@ def halves(*options: str) -> list[Check]:
             shown=True,
             seconds=3000,
         )
-        for number, name in ((1, lab), (2, f"{lab}-b"))
+        for number, name in enumerate(labs(), 1)
     ]
 
 

@@ -20,11 +20,6 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml"))
 
 
-def lab(verb: str) -> Check:
-    """script/lab for the scenarios' lab."""
-    return Check(f"lab {LAB}: {verb}", ["script/lab", verb], env={"LAB": LAB}, seconds=1200)
-
-
 def checks(name: str = "") -> list[Check]:
     """One scenario, or all; one after the other, because they share the lab."""
     return [
