@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_restore_plan import span
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._health_report import stray
@@ -142,6 +143,16 @@ class _Report:
             found.append("no damage is seen in the database; what keeps it from working is another matter")
         return found
 
+    def _how_long(self) -> list[str]:
+        restored, frozen = epoch(self.result["restored_at"]), epoch(self.facts["frozen_since"])
+        if restored is None:
+            return []
+        limit = self.facts["rto_seconds"]
+        if frozen is None:
+            return [f"since when it was frozen is unknown, and so is whether it took longer than RTO {span(limit)}"]
+        late = ", BREACHED" if restored - frozen > limit else ""
+        return [f"restored {span(restored - frozen)} after the freeze (RTO {span(limit)}{late})"]
+
     def did(self) -> list[str]:
         found = []
         if self.sound:
@@ -154,10 +165,7 @@ class _Report:
             found.append(
                 f"{self.result['keys']['archives']} archives of wallet keys are on the desk ({self.result['keys']['where']})"
             )
-        if self.result["seconds"] is not None:
-            limit = self.facts["rto_seconds"]
-            late = ", BREACHED" if self.result["seconds"] > limit else ""
-            found.append(f"restored {span(self.result['seconds'])} after the freeze (RTO {span(limit)}{late})")
+        found += self._how_long()
         if self.opened:
             found.append(
                 f"opened the shop ({self.reopening['why']})" if self.reopening["count"] == 0 else "opened the shop as confirmed"

@@ -86,8 +86,9 @@ options:
     type: dict
     default: {}
   created:
-    description: When the backup was taken, in seconds since 1970, for wallets whose height then is not known.
-    type: float
+    description: When the backup was taken, such as V(2026-11-24T11:00:00Z), for wallets whose height then is not known; empty when unknown.
+    type: str
+    default: ""
   scratch_dir:
     description: Where the copies of wallets lie meanwhile. Best on a file system in memory, so that no disk ever has them.
     type: path
@@ -177,6 +178,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _wallet_ledger,
     _wallet_proof,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_clock import epoch
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 
 MOST_ROWS = 500000
@@ -200,7 +202,7 @@ ARGUMENTS = {
     "most_behind": {"type": "int", "default": 10},
     "unstored": {"type": "list", "elements": "str", "default": []},
     "heights": {"type": "dict", "default": {}},
-    "created": {"type": "float"},
+    "created": {"type": "str", "default": ""},
     "scratch_dir": {"type": "path", "default": "/run/marketplace_incident/wallet_proof"},
     "database_scratch_dir": {"type": "path", "default": "/var/tmp"},  # noqa: S108
     "timeout": {"type": "float", "default": 900.0},
@@ -239,7 +241,7 @@ def reconcile(options: dict[str, Any]) -> dict[str, Any]:
         rows,
         wallets,
         _escrow_reconcile.Chain(options["chain_height"], options["most_behind"], frozenset(options["unstored"])),
-        _escrow_reconcile.Backup(options["heights"], options["created"]),
+        _escrow_reconcile.Backup(options["heights"], epoch(options["created"])),
         problem,
     )
 

@@ -12,58 +12,10 @@ from jinja2 import Environment
 from rules.collection import PROJECT, load, module, tasks
 
 ROLE = PROJECT / "roles/database_restore"
-RESTORED = {"plan": "9f3c21aa", "name": "marketplace-db-1"}
 
 
 def listed(step: str, role: str = "database_restore") -> list[dict[str, Any]]:
     return list(tasks(load(PROJECT / f"roles/{role}/tasks/{step}.yml")))
-
-
-def stage(
-    noted: str, frozen: bool = True, state: str = "ok", resumed: bool = False, suspected: bool = False, backup: str = "ok"
-) -> str:
-    [text] = [one["ansible.builtin.set_fact"]["database_restore_stage"] for one in listed("_found")
-              if "database_restore_stage" in (one.get("ansible.builtin.set_fact") or {})]  # fmt: skip
-    variables = load(ROLE / "vars/main.yml")
-    environment = Environment(autoescape=True)
-    environment.filters["bool"] = bool
-    given: dict[str, Any] = {
-        "__database_restore_earlier": {
-            "resumed": resumed,
-            "unsettled": {"stage": noted, "by_restore": noted != "damaged"} if noted else None,
-            "restored": {**RESTORED, "state": backup},
-        },
-        "database_restore_freezes": [{"name": "database", "since": "unknown"}] if frozen else [],
-        "sqlite_integrity_found": {"sqlite": {"state": state}},
-        "sqlite_integrity_plan": {"suspected": suspected},
-        "database_restore_examine": False,
-    }
-    for name in ("__database_restore_closed", "__database_restore_noted", "__database_restore_as_restored"):
-        given[name] = environment.compile_expression(variables[name].strip("{} "))(**given)
-    return environment.from_string(text).render(**given).strip()
-
-
-@pytest.mark.parametrize("state", ["ok", "locked", "suspect", "encrypted", "unfinished", "unreadable"])
-def test_a_restored_database_is_compared_however_it_looks(state: str) -> None:
-    assert stage("restored", state=state) == "restored"
-
-
-def test_what_was_damaged_is_examined_and_never_nothing() -> None:
-    assert stage("damaged") == stage("damaged", frozen=False) == stage("restored", frozen=False) == "examine"
-    assert stage("restored", suspected=True) == stage("reopening", suspected=True) == "examine"
-    assert stage("", frozen=False) == "nothing" and stage("") == "examine"
-    assert stage("damaged", resumed=True) == "begun"
-
-
-def test_a_backup_with_wrong_values_that_was_restored_is_no_new_damage() -> None:
-    wrong = "foreign_key_damage"
-    assert stage("restored", state=wrong, suspected=True, backup=wrong) == "restored"
-    assert (
-        stage("restored", state=wrong, suspected=True)
-        == stage("restored", state="page_damage", suspected=True, backup=wrong)
-        == "examine"
-    )
-    assert stage("damaged", state=wrong, suspected=True, backup=wrong) == "examine"
 
 
 def test_going_on_with_wrong_values_is_compared_like_a_restore() -> None:
@@ -71,11 +23,6 @@ def test_going_on_with_wrong_values_is_compared_like_a_restore() -> None:
     assert on[module(on)]["database_restore_stage"] == "restored" and "kept_database" in str(on)
     [planned] = [one for one in listed("main") if "plan.yml" in str(one)]
     assert "not __database_restore_goes_on" in planned["when"]
-
-
-def test_an_opening_that_was_begun_goes_on() -> None:
-    assert stage("reopening", frozen=False) == "reopening"
-    assert stage("reopening") == "restored", "still frozen, so it is compared once more"
 
 
 def test_the_look_at_a_frozen_database_is_told_whether_it_is_settled() -> None:

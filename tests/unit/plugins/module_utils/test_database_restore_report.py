@@ -15,7 +15,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._outco
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import summary
 
 RESULT: dict[str, Any] = {
-    "did": [], "kept": [], "problems": [], "loss": {}, "keys": {}, "seconds": None, "stored": [], "opened": False, "services": [],
+    "did": [], "kept": [], "problems": [], "loss": {}, "keys": {}, "restored_at": None, "stored": [], "opened": False, "services": [],
 }  # fmt: skip
 SOUND = {"state": "sound", "stays": False, "sentences": [], "kept": [], "kept_database": "", "why": ""}
 DAMAGED = {
@@ -41,6 +41,7 @@ def told(**changed: Any) -> dict[str, Any]:
         "found": {"sqlite": {"state": "ok", "sentences": ["it is sound"]}},
         "diagnosis": {"causes": []}, "verdict": {}, "plan": {}, "last": {}, "result": RESULT, "reconciled": {}, "reopening": {},
         "given": [], "rpo_seconds": 3600, "rto_seconds": 1800, "desk": "desk-1:/desk",
+        "frozen_since": "2026-11-24T10:00:00Z",
     }  # fmt: skip
     return report({**facts, **changed})
 
@@ -108,7 +109,7 @@ def test_what_could_not_be_settled_says_why_and_whether_it_stays_frozen() -> Non
 
 
 def test_restored_with_mismatches_the_shop_stays_closed_and_the_loss_is_told() -> None:
-    result = {**RESULT, "did": ["put the database of x in the place of y"], "loss": LOSS, "seconds": 360}
+    result = {**RESULT, "did": ["put the database of x in the place of y"], "loss": LOSS, "restored_at": "2026-11-24T10:06:00Z"}
     words = ended(
         told(stage="restored", closed=True, last=LAST, result=result, reconciled=TWO, reopening=reopening(TWO, "9f3c21aa"))
     )
@@ -138,9 +139,15 @@ def test_where_nothing_was_compared_the_headline_says_so() -> None:
 
 
 def test_a_restore_that_takes_too_long_is_named() -> None:
-    result = {**RESULT, "seconds": 4000}
+    result = {**RESULT, "restored_at": "2026-11-24T11:06:40Z"}
     found = told(stage="restored", closed=True, last=LAST, result=result, reconciled=TWO, reopening=reopening(TWO, "9f3c21aa"))
-    assert any("RTO 30 min, BREACHED" in one for one in found["did"])
+    assert any("restored 67 min after the freeze (RTO 30 min, BREACHED)" in one for one in found["did"]), found["did"]
+
+
+def test_how_long_it_took_since_nobody_knows_when_is_unknown() -> None:
+    result = {**RESULT, "restored_at": "2026-11-24T11:06:40Z"}
+    found = told(stage="restored", last=LAST, result=result, reconciled=TWO, reopening=reopening(TWO, ""), frozen_since="")
+    assert any("unknown" in one and "RTO 30 min" in one for one in found["did"]), found["did"]
 
 
 def test_opened_it_is_settled_and_still_needs_its_post_mortem() -> None:
