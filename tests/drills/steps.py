@@ -14,6 +14,11 @@ TRIAGE_TASKS = 8
 SERVED = {"https": 200, "health": 200}
 
 
+def one_line(run: Run) -> str:
+    """A summary breaks its lines where the terminal ends."""
+    return " ".join(run.output.split())
+
+
 def triage_proposes(fault: Fault, drill: DrillLab) -> None:
     """The right playbook within eight tasks, and nothing is touched by looking."""
     before = drill.look()
@@ -34,10 +39,11 @@ def plan_changes_nothing(fault: Fault, drill: DrillLab) -> Run:
     drill.assert_unchanged(before, volatile=fault.restless)
     assert run.status == 0, run.output
     assert run.result["outcome"] == "planned", run.result
+    told = one_line(run)
     for word in fault.cause:
-        assert word in run.output, f"the plan does not name {word!r}:\n{run.output}"
+        assert word in told, f"the plan does not name {word!r}:\n{run.output}"
     if fault.confirm:
-        assert f"confirm={fault.confirm.rstrip('*')}" in run.output, run.output
+        assert f"confirm={fault.confirm.rstrip('*')}" in told, run.output
     return run
 
 
@@ -47,14 +53,14 @@ def unconfirmed_run_asks(fault: Fault, drill: DrillLab) -> None:
     drill.assert_unchanged(before, volatile=fault.restless, desk_too=False)
     assert run.status != 0, run.output
     assert run.result["outcome"] == "needs_confirmation", run.result
-    assert f"confirm={fault.confirm}" in run.output, f"the refusal does not say how to go on:\n{run.output}"
+    assert f"confirm={fault.confirm}" in one_line(run), f"the refusal does not say how to go on:\n{run.output}"
 
 
 def left_to_a_person(fault: Fault, run: Run) -> None:
     assert run.status != 0, run.output
     assert run.result["outcome"] == fault.outcome, run.result
     for word in fault.cause:
-        assert word in run.output, f"the summary does not name {word!r}:\n{run.output}"
+        assert word in one_line(run), f"the summary does not name {word!r}:\n{run.output}"
     assert "Traceback" not in run.output
 
 

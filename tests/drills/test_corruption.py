@@ -18,8 +18,7 @@ from drills.interruption import Interruption, interrupt
 from drills.ledger import Ledger
 from drills.observe import wait_until_good
 from drills.playbook import Run
-from drills.steps import SERVED, plan_changes_nothing, record_is_whole, second_run_does_nothing
-from drills.test_database import one_line
+from drills.steps import SERVED, one_line, plan_changes_nothing, record_is_whole, second_run_does_nothing
 from drills.wallets import balances, look_at_wallets
 from lab.faults import backups, database, payout_after_backup
 

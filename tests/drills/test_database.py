@@ -20,6 +20,7 @@ from drills.steps import (
     SERVED,
     healthy_services_were_left_alone,
     left_to_a_person,
+    one_line,
     plan_changes_nothing,
     record_is_whole,
     second_run_does_nothing,
@@ -75,7 +76,7 @@ def nobody_touches_it(fault: DatabaseFault, drill: DrillLab) -> None:
     """What would be made worse by a restart is named, with the command that goes on; not one byte of the set changes."""
     before, files = drill.look(), at_rest(drill)
     run = drill.run(fault.playbook, *fault.site, callback=ONCALL)
-    left_to_a_person(fault, replaced_by_one_line(run))
+    left_to_a_person(fault, run)
     assert (CORRUPTION in one_line(run)) == fault.damage, run.output
     for word in fault.never:
         assert word not in one_line(run), f"the summary claims {word!r}:\n{run.output}"
@@ -99,12 +100,3 @@ def completed(confirm: str, plan: Run) -> str:
     found = re.search(rf"confirm=({re.escape(confirm[:-1])}[\w.:-]*\w)", one_line(plan))
     assert found is not None, f"the plan asks for no {confirm}:\n{plan.output}"
     return found.group(1)
-
-
-def one_line(run: Run) -> str:
-    return " ".join(run.output.split())
-
-
-def replaced_by_one_line(run: Run) -> Run:
-    """A summary breaks its lines where the terminal ends."""
-    return replace(run, output=one_line(run))

@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from drills.fixture import DrillLab
+from drills.steps import one_line
 from drills.test_corruption import ONCALL, PLAYBOOK, asked_for, closed, restores
-from drills.test_database import one_line
 from lab.faults import backups
 
 FAULT = "database-page-flip-index"

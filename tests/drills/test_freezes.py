@@ -14,6 +14,7 @@ import pytest
 from drills.fixture import DrillLab
 from drills.observe import COMPOSE_DIR, STATE_DIR
 from drills.playbook import BIN, INVENTORY, PROJECT, Run
+from drills.steps import one_line
 from drills.wallets import RPC, look_at_wallets
 from lab import escrow
 from lab.instance import Lab
@@ -38,10 +39,6 @@ def payout_freeze(drill: DrillLab, **options: Any) -> dict[str, Any]:
     assert answer, done.stdout + done.stderr
     assert done.returncode == 0, head + answer
     return dict(json.loads(answer))
-
-
-def one_line(run: Run) -> str:
-    return " ".join(run.output.split())
 
 
 def since_boot(lab: Lab, unit: str, stamp: str) -> int:

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from drills.fixture import DrillLab
-from drills.playbook import INVENTORY, Run
+from drills.playbook import INVENTORY
+from drills.steps import one_line
 from drills.wallets import (
     WALLETS,
     balances,
@@ -29,10 +30,6 @@ from lab.stack.project import WALLET_NAME
 BACKUPS = "/backups/wallets"
 KEPT = f"{WALLETS}/.marketplace_kept"
 ONCALL = "monero_marketplace.incident.oncall"
-
-
-def one_line(run: Run) -> str:
-    return " ".join(run.output.split())
 
 
 @pytest.fixture

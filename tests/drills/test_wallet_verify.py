@@ -9,16 +9,11 @@ import re
 import pytest
 
 from drills.fixture import DrillLab
-from drills.playbook import Run
+from drills.steps import one_line
 from drills.wallets import RPC, balances, have_exchanged, look_at_wallets
 from lab import escrow
 
 ONCALL = "monero_marketplace.incident.oncall"
-
-
-def one_line(run: Run) -> str:
-    """The proof, which a terminal breaks into lines."""
-    return " ".join(run.output.split())
 
 
 @pytest.mark.drill(name="wallet-verify-pays", pool="always")
