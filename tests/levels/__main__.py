@@ -51,7 +51,8 @@ def everything(drill_set: str, *, both_pairs: bool) -> list[Result]:
     """What needs no lab beside what needs one, then the drills, which want the machine for themselves."""
     quiet = [*unit.checks(), *lint.checks()]
     if both_pairs and OLDEST.exists:
-        quiet += [*unit.oldest_checks(), sanity(OLDEST)]
+        # Pylint reads the same files in each pair, and takes as long as all the others together.
+        quiet += [*unit.oldest_checks(), sanity(OLDEST, "pylint")]
     with ThreadPoolExecutor(1) as pool:
         roles_done = pool.submit(on_roles_lab)
         results = side_by_side(quiet) + roles_done.result()

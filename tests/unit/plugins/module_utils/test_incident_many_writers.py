@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import time
 from pathlib import Path
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_desk as desk
@@ -14,8 +13,6 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 
 WRITERS = 4
 EACH = 250
-# Three syncs an entry and a chain that is read before each; a slow machine needs several times less.
-SECONDS = 60
 
 
 def _writer(desk_dir: str, number: int) -> None:
@@ -30,13 +27,11 @@ def _writer(desk_dir: str, number: int) -> None:
 def test_a_thousand_entries_by_four_writers(tmp_path):
     desk_dir = str(tmp_path / "desk")
     context = multiprocessing.get_context("fork")
-    began = time.monotonic()
     writers = [context.Process(target=_writer, args=(desk_dir, number)) for number in range(WRITERS)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    took = time.monotonic() - began
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
     (found,) = desk.look(desk_dir, "market-1", 3600)["incidents"]
     assert (found["entries"], found["intact"], found["torn"]) == (WRITERS * EACH, True, False)
@@ -45,5 +40,3 @@ def test_a_thousand_entries_by_four_writers(tmp_path):
     for number in range(WRITERS):
         own = [line["text"] for line in lines if line["run_id"] == f"run-{number}"]
         assert own == [f"{number}-{turn}" for turn in range(EACH)], "each writer's own order"
-    assert took < SECONDS, f"{took:.1f} s for {WRITERS * EACH} entries"
-    print(f"{took:.1f} s for {WRITERS * EACH} entries by {WRITERS} writers")
