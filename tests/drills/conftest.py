@@ -14,9 +14,9 @@ import pytest
 from drills.fixture import DrillLab, running_lab
 from drills.interruption import Interruption
 
-# Which pools a set takes whole; of the others, rotation takes this share, chosen by the seed.
-POOLS = {"main": {"main"}, "rotation": {"main", "always"}, "full": {"main", "always", "rotated"}}
-ROTATED_SHARE = 0.12
+# Which pools a set takes whole; of the others, rotation takes these shares, chosen by the seed: each drill comes within weeks.
+POOLS = {"main": {"main"}, "rotation": {"main"}, "full": {"main", "often", "rotated"}}
+ROTATED_SHARES = {"often": 0.35, "rotated": 0.06}
 # Of these no whole run was green yet: they run when called by their name and in the full pass, not where all has to be green.
 UNPROVEN = ("database-",)
 
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "drill(name, pool): a drill's name, and main, always or rotated")
+    config.addinivalue_line("markers", "drill(name, pool): a drill's name, and main, often or rotated")
     if config.getoption("--drill-seed") is None:
         config.option.drill_seed = int(datetime.datetime.now(datetime.UTC).strftime("%Y%m%d"))
 
@@ -48,10 +48,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     prefix, chosen = config.getoption("--drill-prefix"), POOLS[config.getoption("--drill-set")]
-    rotated = sorted({_name(item) for item in items if _pool(item) == "rotated" and not _name(item).startswith(UNPROVEN)})
-    share = random.Random(config.getoption("--drill-seed")).sample(rotated, round(len(rotated) * ROTATED_SHARE))
-    if config.getoption("--drill-set") != "rotation":
-        share = []
+    share = _share_of_today(config, items) if config.getoption("--drill-set") == "rotation" else set()
     left_out = () if config.getoption("--drill-set") == "full" else UNPROVEN
     wanted = [
         item
@@ -66,6 +63,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = [item for item in wanted if _name(item) in mine or _name(item).endswith(JUDGES_KILLS)]
     config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
     items[:] = wanted
+
+
+def _share_of_today(config: pytest.Config, items: list[pytest.Item]) -> set[str]:
+    chance, found = random.Random(config.getoption("--drill-seed")), set()
+    for pool, share in ROTATED_SHARES.items():
+        names = sorted({_name(item) for item in items if _pool(item) == pool and not _name(item).startswith(UNPROVEN)})
+        found.update(chance.sample(names, round(len(names) * share)))
+    return found
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -41,7 +41,7 @@ class DamageFault(DatabaseFault):
 
 
 FAULTS = (
-    DamageFault("database-page-flip-table", cause=("damaged", "orders"), triage="data_corruption", restored="always"),
+    DamageFault("database-page-flip-table", cause=("damaged", "orders"), triage="data_corruption", restored="often"),
     DamageFault("database-page-flip-index", cause=("orders_created",), triage="data_corruption"),
     DamageFault(
         "database-page-flip-first",
@@ -76,7 +76,7 @@ FAULTS = (
     DamageFault("database-invariant", cause=("an escrow is paid what it holds",)),
     DatabaseFault(
         "database-locked",
-        pool="always",
+        pool="often",
         mends=True,
         acts=True,
         triage="database",

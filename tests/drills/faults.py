@@ -44,11 +44,11 @@ class Fault:
 
 FAULTS = (
     Fault("containers-exited", pool="main", cause=("server", "nginx", "137")),
-    Fault("stack-down", pool="always", cause=("server",), harms=EVERYBODY),
-    Fault("docker-stopped", pool="always", cause=("Docker",), harms=EVERYBODY),
+    Fault("stack-down", pool="often", cause=("server",), harms=EVERYBODY),
+    Fault("docker-stopped", pool="often", cause=("Docker",), harms=EVERYBODY),
     Fault(
         "docker-killed",
-        pool="always",
+        pool="often",
         cause=("Docker was killed", "11 containers live on", "signing round"),
         confirm="start_docker:11-containers",
         harms=EVERYBODY,
@@ -58,7 +58,7 @@ FAULTS = (
     Fault("docker-hung", cause=("Docker does not answer", "halted by a signal"), harms=NOBODY),
     Fault(
         "firewall-flushed",
-        pool="always",
+        pool="often",
         cause=("firewall rules", "signing round"),
         confirm="restart_docker:11-containers",
         harms=EVERYBODY,
@@ -72,11 +72,11 @@ FAULTS = (
     ),
     Fault("unhealthy", cause=("server", "503")),
     Fault("hung", cause=("server",)),
-    Fault("disk-full", pool="always", cause=("/var/lib/docker",), harms=NOBODY),
-    Fault("crash-loop", pool="always", mends=False, cause=("server",), restless=frozenset({"server"})),
+    Fault("disk-full", pool="often", cause=("/var/lib/docker",), harms=NOBODY),
+    Fault("crash-loop", pool="often", mends=False, cause=("server",), restless=frozenset({"server"})),
     Fault("paused", cause=("server", "paused"), confirm="unpause:server"),
     Fault("image-missing", mends=False, cause=("server", "image")),
-    Fault("nginx-stale-upstream", pool="always", cause=("nginx asks for server at",), harms=NOBODY),
+    Fault("nginx-stale-upstream", pool="often", cause=("nginx asks for server at",), harms=NOBODY),
     Fault("dns-alias-lost", cause=("the name server is found by nobody",), harms=NOBODY),
     Fault("off-network", cause=("server runs but is not on network",), confirm="reconnect:server", harms=NOBODY),
     Fault("port-taken", mends=False, cause=("server", "python3", "file-share.service", "8080")),
@@ -85,7 +85,7 @@ FAULTS = (
     Fault("out-of-memory", cause=("server", "memory", "oom_memcg", "limit")),
     Fault("inodes-exhausted", mends=False, serves=True, cause=("inodes", "/var/lib/nginx/body"), harms=NOBODY),
     Fault("deleted-open-log", cause=("deleted /var/log/nginx/access.log", "nginx"), harms=NOBODY),
-    Fault("two-causes", pool="always", cause=("/var/lib/docker", "server", "137")),
+    Fault("two-causes", pool="often", cause=("/var/lib/docker", "server", "137")),
     Fault(
         "wrong-owner",
         cause=("/data/marketplace.db", "wanted 10001:10001"),
@@ -95,7 +95,7 @@ FAULTS = (
     ),
     Fault(
         "read-only-data",
-        pool="always",
+        pool="often",
         cause=("/data is mounted read-only",),
         never=("corrupt",),
         confirm="remount:/data",
@@ -104,7 +104,7 @@ FAULTS = (
     ),
     Fault(
         "compose-broken",
-        pool="always",
+        pool="often",
         mends=False,
         serves=True,
         cause=("docker-compose.yml", "line 109, column 5", "server", "137"),
@@ -114,7 +114,7 @@ FAULTS = (
     Fault("clock-skewed", mends=False, outcome="held", cause=("ahead of the controller's",)),
     Fault(
         "prometheus-down",
-        pool="always",
+        pool="often",
         mends=False,
         serves=True,
         cause=("prometheus", "server", "137", "scrape_config"),

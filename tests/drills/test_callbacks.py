@@ -36,7 +36,7 @@ def without_figures(line: str) -> str:
     return re.sub(r"[0-9a-f]{8,}|[0-9a-f]+…|\d[\d:.,]*", "#", line)
 
 
-@pytest.mark.drill(name="outage-callbacks", pool="always")
+@pytest.mark.drill(name="outage-callbacks", pool="often")
 def test_default_callback_loses_only_the_layout(drill: DrillLab) -> None:
     summaries = []
     for callback in (ONCALL, "default"):
@@ -52,7 +52,7 @@ def test_default_callback_loses_only_the_layout(drill: DrillLab) -> None:
     }
 
 
-@pytest.mark.drill(name="outage-terminals", pool="always")
+@pytest.mark.drill(name="outage-terminals", pool="often")
 @pytest.mark.parametrize(
     ("term", "columns", "coloured"),
     [("xterm-256color", 60, True), ("xterm-256color", 120, True), ("dumb", 80, False)],

@@ -80,7 +80,7 @@ def full(run: Run, place: str) -> None:
     said_once(run.output)
 
 
-@pytest.mark.drill(name="outage-desk-down", pool="always")
+@pytest.mark.drill(name="outage-desk-down", pool="often")
 def test_a_dead_desk_stops_no_repair_and_gets_everything_later(drill: DrillLab, tmp_path: Path) -> None:
     drill.lab.run(["rm", "-rf", FAR_DESK])
     drill.break_("containers-exited")
@@ -110,7 +110,7 @@ def test_a_dead_desk_stops_no_repair_and_gets_everything_later(drill: DrillLab, 
     drill.assert_tidy()
 
 
-@pytest.mark.drill(name="outage-desk-full", pool="always")
+@pytest.mark.drill(name="outage-desk-full", pool="often")
 @FILLS
 def test_a_full_desk_loses_nothing(drill: DrillLab, fill: str) -> None:
     desk = str(drill.desk)
@@ -138,7 +138,7 @@ def test_a_full_desk_loses_nothing(drill: DrillLab, fill: str) -> None:
     drill.assert_tidy()
 
 
-@pytest.mark.drill(name="outage-host-full", pool="always")
+@pytest.mark.drill(name="outage-host-full", pool="often")
 @FILLS
 def test_a_full_host_is_one_sentence_and_heals_later(drill: DrillLab, fill: str) -> None:
     def there(script: str) -> str:

@@ -77,7 +77,7 @@ def assert_left_cleanly(told: list[tuple[int, str, str]], started: int) -> None:
     assert gone["monerod"][0] < started, "Docker was started before monerod had ended"
 
 
-@pytest.mark.drill(name="outage-engine-killed-order", pool="always")
+@pytest.mark.drill(name="outage-engine-killed-order", pool="often")
 def test_store_stop_start(drill: DrillLab) -> None:
     drill.break_("docker-killed")
     before, since = heights(drill.lab), cursor(drill.lab)

@@ -15,7 +15,7 @@ from drills.refusals import REFUSALS, Refusal
 
 def as_drills() -> list[object]:
     return [
-        pytest.param(case, id=case.name, marks=pytest.mark.drill(name=f"outage-refuses-{case.name}", pool="always"))
+        pytest.param(case, id=case.name, marks=pytest.mark.drill(name=f"outage-refuses-{case.name}", pool="often"))
         for case in REFUSALS
     ]
 

@@ -69,7 +69,7 @@ def nothing_is_left_of_it(lab: Lab, policies: dict[str, str]) -> None:
     assert left == "", left
 
 
-@pytest.mark.drill(name="wallet-freeze-reboot", pool="always")
+@pytest.mark.drill(name="wallet-freeze-reboot", pool="often")
 def test_a_freeze_survives_a_reboot_and_is_lifted_exactly(drill: DrillLab) -> None:
     lab = drill.lab
     before, funds = look_at_wallets(lab), escrow.funds(lab)

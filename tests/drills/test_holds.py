@@ -37,7 +37,7 @@ def changes_nothing(drill: DrillLab, playbook: str, *arguments: str) -> None:
     drill.assert_unchanged(before)
 
 
-@pytest.mark.drill(name="outage-hold-and-reboot", pool="always")
+@pytest.mark.drill(name="outage-hold-and-reboot", pool="often")
 def test_a_hold_survives_a_reboot(drill: DrillLab) -> None:
     before = drill.look()
     planned = drill.run("hold", *HOLD, "--check", callback=ONCALL)

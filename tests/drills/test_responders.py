@@ -43,7 +43,7 @@ def did_nothing_more(run: Run) -> None:
     assert "This run may no longer act" in run.output, run.output
 
 
-@pytest.mark.drill(name="outage-two-controllers", pool="always")
+@pytest.mark.drill(name="outage-two-controllers", pool="often")
 def test_two_controllers_at_once(drill: DrillLab, second: Controller) -> None:
     ledger = Ledger(drill.lab)
     drill.break_("containers-exited")
@@ -64,7 +64,7 @@ def test_two_controllers_at_once(drill: DrillLab, second: Controller) -> None:
     ledger.assert_nothing_lost()
 
 
-@pytest.mark.drill(name="outage-asleep-past-its-lease", pool="always")
+@pytest.mark.drill(name="outage-asleep-past-its-lease", pool="often")
 def test_asleep_past_its_lease(drill: DrillLab, second: Controller) -> None:
     drill.break_("containers-exited")
     sleeper = drill.controller.start(

@@ -77,7 +77,7 @@ def test_a_wallet_that_hangs_is_backed_up_as_it_lies(drill: DrillLab) -> None:
     drill.assert_tidy()
 
 
-@pytest.mark.drill(name="wallet-backup-killed", pool="always")
+@pytest.mark.drill(name="wallet-backup-killed", pool="often")
 def test_a_run_that_is_killed_leaves_nothing_half_and_the_next_one_ends_it(drill: DrillLab) -> None:
     no_archive(drill)
     for chance in (1.0, 3.0):

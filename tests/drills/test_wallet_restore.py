@@ -71,7 +71,7 @@ def old_cache(lab: Lab, archive: str) -> str:
     return lab.run(["bash", "-c", command], stdin=passphrase() + "\n", check=True).stdout.split()[0]
 
 
-@pytest.mark.drill(name="wallet-restore-signers", pool="always")
+@pytest.mark.drill(name="wallet-restore-signers", pool="often")
 def test_the_arbiters_archive_is_refused_and_the_own_one_heals(drill: DrillLab, backed_up: str) -> None:
     lab, before, funds = drill.lab, look_at_wallets(drill.lab), balances(drill.lab)
     drill.break_("wallet-keys-corrupt")
@@ -100,7 +100,7 @@ def test_the_arbiters_archive_is_refused_and_the_own_one_heals(drill: DrillLab, 
     escrow_pays(lab, funds)
 
 
-@pytest.mark.drill(name="wallet-restore-half-signature", pool="always")
+@pytest.mark.drill(name="wallet-restore-half-signature", pool="often")
 def test_after_half_a_signature_no_older_cache_comes_back(drill: DrillLab, backed_up: str) -> None:
     """The vendor has signed first and used its nonces; killed before it stored, its cache on the disk is damaged too."""
     lab, before = drill.lab, look_at_wallets(drill.lab)

@@ -17,7 +17,7 @@ LEAST_ROUNDS = 30
     ("playbook", "fault"),
     [
         pytest.param("backup", "", marks=pytest.mark.drill(name="wallet-secrets-backup", pool="rotated")),
-        pytest.param("monero_rpc", "wallet-closed", marks=pytest.mark.drill(name="wallet-secrets-open", pool="always")),
+        pytest.param("monero_rpc", "wallet-closed", marks=pytest.mark.drill(name="wallet-secrets-open", pool="often")),
         pytest.param("monero_rpc", "wallet-hung", marks=pytest.mark.drill(name="wallet-secrets-restart", pool="rotated")),
         pytest.param(
             "monero_rpc", "wallet-cache-corrupt", marks=pytest.mark.drill(name="wallet-secrets-rescan", pool="rotated")

@@ -16,7 +16,7 @@ from lab import escrow
 ONCALL = "monero_marketplace.incident.oncall"
 
 
-@pytest.mark.drill(name="wallet-verify-pays", pool="always")
+@pytest.mark.drill(name="wallet-verify-pays", pool="often")
 def test_a_payment_proves_the_escrow(drill: DrillLab) -> None:
     have_exchanged(drill.lab)
     funds, open_wallets, told = balances(drill.lab), look_at_wallets(drill.lab).open, drill.timeline()

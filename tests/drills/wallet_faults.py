@@ -44,7 +44,7 @@ FAULTS = (
     WalletFault("wallet-hung", cause=(VENDOR, "halted by a signal")),
     WalletFault("wallet-closed", cause=(VENDOR, "no wallet is open")),
     WalletFault("wallet-wrong", cause=(VENDOR, "escrow_2")),
-    WalletFault("wallet-cache-corrupt", pool="always", cause=(VENDOR, "cache"), left=("exchange",), exchange=True),
+    WalletFault("wallet-cache-corrupt", pool="often", cause=(VENDOR, "cache"), left=("exchange",), exchange=True),
     WalletFault(
         "wallet-keys-corrupt",
         cause=("vendor: the vendor's wallet escrow_1", "keys"),
@@ -63,7 +63,7 @@ FAULTS = (
     WalletFault("wallet-auth", cause=(VENDOR, "refuses the login", "after its start"), confirm=f"restart:{VENDOR}"),
     WalletFault(
         "wallet-keys-locked",
-        pool="always",
+        pool="often",
         mends=False,
         acts=False,
         cause=("keys are locked by pid", "monero-wallet-rpc", "in container"),
@@ -77,7 +77,7 @@ FAULTS = (
         restless=frozenset({VENDOR}),
     ),
     WalletFault("wallet-full-disk", cause=(VENDOR, "escrow_1.new")),
-    WalletFault("monerod-down", pool="always", cause=("monerod", "137"), harms=MONEROD),
+    WalletFault("monerod-down", pool="often", cause=("monerod", "137"), harms=MONEROD),
     WalletFault("monerod-hung", cause=("monerod", "halted by a signal"), harms=MONEROD),
     WalletFault("monerod-behind", acts=False, cause=("monerod", "behind"), harms=MONEROD),
     WalletFault(
@@ -92,7 +92,7 @@ FAULTS = (
     ),
     WalletFault(
         "signing-open",
-        pool="always",
+        pool="often",
         cause=(BUYER, "does not answer", "signing"),
         confirm=f"restart:{BUYER}",
         harms=frozenset({BUYER}),
