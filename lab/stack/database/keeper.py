@@ -29,10 +29,10 @@ def log(text: str) -> None:
 
 def connect() -> sqlite3.Connection:
     # mode=rw: a missing database must be an error, not an empty new one.
-    connection = driver.connect(f"file:{DATABASE}?mode=rw", uri=True, timeout=5)
+    connection: sqlite3.Connection = driver.connect(f"file:{DATABASE}?mode=rw", uri=True, timeout=5)
     if KEY:
         connection.execute("PRAGMA key = '{}'".format(KEY.replace("'", "''")))
-    return connection  # type: ignore[no-any-return, unused-ignore]
+    return connection
 
 
 def look() -> int:

@@ -22,7 +22,7 @@ Error: Any = driver.Error
 
 def connect(path: str, **options: Any) -> sqlite3.Connection:
     """An existing database, unlocked; opening must never create an empty one in place of a missing one."""
-    connection = driver.connect(f"file:{path}?mode=rw", uri=True, **options)
+    connection: sqlite3.Connection = driver.connect(f"file:{path}?mode=rw", uri=True, **options)
     if KEY:
         connection.execute("PRAGMA key = '{}'".format(KEY.replace("'", "''")))
-    return connection  # type: ignore[no-any-return, unused-ignore]
+    return connection
