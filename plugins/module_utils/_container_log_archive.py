@@ -32,6 +32,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._conta
     compress,
     seal,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._container_pause import pause
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     forget,
     private_directory,
@@ -97,10 +98,10 @@ def _is_paused(container: str, timeout: float) -> bool:
     )
 
 
-def _docker(verb: str, container: str, timeout: float) -> None:
-    answer = run(["docker", verb, container], timeout)
+def _pause(container: str, timeout: float) -> None:
+    answer = pause(container, timeout)
     if not answer.ok:
-        raise NotKept(f"docker {verb} {container[:12]} failed: {sentence_from(answer.err) or 'no answer in time'}.")
+        raise NotKept(f"docker pause {container[:12]} failed: {sentence_from(answer.err) or 'no answer in time'}.")
 
 
 def projected_bytes(log: str, size: int) -> int:
@@ -176,7 +177,7 @@ def _paused(container: str, running: bool, state_dir: str, note: dict[str, Any],
     write_json(journal_path(state_dir), {**note, "since": time.time()})
     began = time.monotonic()
     try:
-        _docker("pause", container, timeout)
+        _pause(container, timeout)
         yield window
     finally:
         _unpause(container, timeout * 4)

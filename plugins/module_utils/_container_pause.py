@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _engine_files
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran, run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import sentence_from
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._engine_files import Living
 
 SECONDS = 30.0
 POLL_SECONDS = 0.1
+# For how long a container that cannot be frozen is asked again, and what the engine says then.
+AGAIN_SECONDS = 15.0
+NOT_FROZEN = b"unable to freeze"
 # Whoever starts meanwhile is met by the next look; somebody who starts again and again is not waited for.
 ROUNDS = 5
 VERBS = {"paused": "pause", "running": "unpause", "killed": "kill"}
@@ -98,8 +101,18 @@ def carry_out(
     )
 
 
+def pause(container: str, seconds: float) -> Ran:
+    """docker pause. Who waits for a disk cannot be frozen by the kernel, and Docker gives up in a moment: it is asked again for a while."""
+    deadline = time.monotonic() + AGAIN_SECONDS
+    while True:
+        answer = run(["docker", "pause", container], seconds)
+        if answer.ok or NOT_FROZEN not in answer.err or time.monotonic() > deadline:
+            return answer
+        time.sleep(POLL_SECONDS)
+
+
 def _tell_docker(verb: str, one: Living) -> None:
-    answer = run(["docker", verb, one.container_id], SECONDS)
+    answer = pause(one.container_id, SECONDS) if verb == "pause" else run(["docker", verb, one.container_id], SECONDS)
     said = sentence_from(answer.err)
     # What it is to be it may have become by itself meanwhile, or be gone.
     if not answer.ok and not any(

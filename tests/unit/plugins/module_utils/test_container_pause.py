@@ -26,6 +26,14 @@ with open(os.path.join(root, "calls"), "a") as file:
     file.write(f"{verb} {identity}\\n")
 if os.path.exists(os.path.join(root, "refuse")):
     sys.exit("Error response from daemon: cannot do that")
+busy = os.path.join(root, "busy")
+if verb == "pause" and os.path.exists(busy):
+    with open(busy) as file:
+        left = int(file.read())
+    with open(busy, "w") as file:
+        file.write(str(left - 1))
+    if left > 0:
+        sys.exit("Error response from daemon: Cannot pause container: OCI runtime pause failed: unable to freeze: unknown.")
 path = os.path.join(root, "containers", identity, "config.v2.json")
 with open(path) as file:
     note = json.load(file)
@@ -135,3 +143,15 @@ def test_a_container_of_another_project_is_no_service_of_ours(files: Engine) -> 
     assert (
         json.loads((files.root / "containers" / identity("server") / "config.v2.json").read_text())["State"]["Paused"] is False
     )
+
+
+def test_who_waits_for_a_disk_is_asked_again(files: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.start("server")
+    (files.root / "busy").write_text("2")
+    assert run(files, "paused", "server") == (["server"], [])
+    assert calls(files) == ["pause server"] * 3
+    assert run(files, "running", "server") == (["server"], [])
+    (files.root / "busy").write_text("1000")
+    monkeypatch.setattr(_container_pause, "AGAIN_SECONDS", 0.5)
+    with pytest.raises(NotHeld, match=r"docker pause server failed: .*unable to freeze"):
+        run(files, "paused", "server")
