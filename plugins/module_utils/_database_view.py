@@ -173,9 +173,10 @@ class DatabaseView:
         return [one for one in self.sqlite.get("holders") or [] if isinstance(one, Mapping)]
 
     def is_main(self, holder: Holder) -> bool:
-        """Whether it is what its container lives by."""
+        """Whether it is what its container lives by, or was started by that: below an init, say, or as one of its workers."""
         service = self.services.get(str(holder.get("service") or ""))
-        return service is not None and service.get("pid") == holder.get("pid")
+        lineage = [holder.get("pid"), *(holder.get("ancestors") or [])]
+        return service is not None and service.get("pid") is not None and service.get("pid") in lineage
 
     def is_ours(self, holder: Holder) -> bool:
         """Whether it is the server or the database service itself, which lock and read all the time."""
@@ -185,13 +186,18 @@ class DatabaseView:
         return bool(locks & set(holder.get("locks") or []))
 
     def keeps_holding(self, holder: Holder, locks: frozenset[str]) -> bool:
-        """Whether it had such a lock some seconds ago, too. One look that calls the database locked has watched by itself."""
+        """Whether it had such a lock some seconds ago, too. One look that calls the database locked has watched by itself.
+
+        Who writes all the time has the lock in every look, and keeps nobody out: then something was committed in between.
+        """
         if self.state == "locked" and self.holds(holder, WRITE_LOCKS & locks):
             return True
-        before = (self.earlier.get("sqlite") or {}).get("holders") or []
+        before = self.earlier.get("sqlite") or {}
+        if locks & WRITE_LOCKS and (before.get("progress") is None or before.get("progress") != self.sqlite.get("progress")):
+            return False
         return self.seconds_watched >= HELD_SECONDS and any(
             all(one.get(key) == holder.get(key) for key in ("pid", "start_ticks")) and locks & set(one.get("locks") or [])
-            for one in before
+            for one in before.get("holders") or []
         )
 
     @property

@@ -86,6 +86,7 @@ def _holder(pid: int, opened: list[dict[str, Any]], locked: list[dict[str, Any]]
         "user": _user(pid, proc),
         "since": utc(started) if started is not None else None,
         "start_ticks": _incident_processes.start_ticks(pid),
+        "ancestors": list(_incident_processes.ancestors(pid))[1:],
         "container_id": container,
         "container": (_engine_files.name_of(engine_root(), container) or None) if container else None,
         "service": (_engine_files.service_of(engine_root(), container) or None) if container else None,
@@ -135,23 +136,23 @@ def stuck(
     """Who keeps others from writing for all of these seconds without committing anything meanwhile."""
     suspects = {(one["pid"], one["start_ticks"]) for one in found if set(one["locks"]) & set(HEAVY)}
     until = time.monotonic() + seconds
-    before = _progress(path)
+    before = progress(path)
     while suspects and time.monotonic() < until:
         time.sleep(pause)
         found = holders(path)
         suspects &= {(one["pid"], one["start_ticks"]) for one in found if set(one["locks"]) & set(HEAVY)}
-        if _progress(path) != before:
+        if progress(path) != before:
             return None
     return next(((one, one["locks"]) for one in found if (one["pid"], one["start_ticks"]) in suspects), None)
 
 
-def _progress(path: str) -> tuple[Any, ...]:
-    """Grows with every commit: the count in the -shm, or the database's own time where there is none."""
+def progress(path: str) -> str | None:
+    """Another one after every commit: from the count in the -shm, or the database's own time where there is none."""
     index = _sqlite_wal.read_index(path + "-shm")
     try:
-        return (index.salts, index.changes) if index is not None else (os.stat(path).st_mtime_ns,)
+        return f"{index.salts} {index.changes}" if index is not None else f"{os.stat(path).st_mtime_ns}"
     except OSError:
-        return ()
+        return None
 
 
 def sentence(one: dict[str, Any]) -> str:

@@ -117,14 +117,14 @@ def _empty(path: str) -> dict[str, Any]:
     return {
         "path": path, "state": "suspect", "certain": False, "problem": None, "sentences": [], "tries": 0, "bytes": None, "queries": {},
         "damage": {"pages": [], "objects": [], "rows": {}, "foreign_keys": [], "messages": [], "more": False},
-        "invariants": {}, "wal": None, "holders": [], "deleted": None, "tables": {}, "schema_version": None, "schema_sha256": None,
+        "invariants": {}, "wal": None, "holders": [], "progress": None, "deleted": None, "tables": {}, "schema_version": None, "schema_sha256": None,
         "last_commit": None, "last_change_counter": None, "journal_mode": None, "page_size": None, "page_count": None,
         "freelist_pages": None, "encrypted": False, "lock_problem": None, "looks": [],
     }  # fmt: skip
 
 
 def _look(path: str, options: Options, found: dict[str, Any]) -> None:
-    found["holders"] = _sqlite_holders.holders(path)
+    found["holders"], found["progress"] = _sqlite_holders.holders(path), _sqlite_holders.progress(path)
     found["deleted"] = _sqlite_holders.deleted(found["holders"])
     header = _sqlite_header.look_at(path)
     gone = found["deleted"]

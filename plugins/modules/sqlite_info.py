@@ -254,11 +254,14 @@ sqlite:
           type: str
     holders:
       description:
-        - Processes that have the database or a file beside it open, with C(pid), C(start_ticks), C(command), C(user), C(since), C(container_id),
-          C(container), C(service), C(files) (V(db), V(wal), V(shm), V(journal)), C(deleted), C(deleted_files) and C(locks) (V(read), V(write),
-          V(checkpoint), V(recover), V(shared), V(reserved), V(pending), V(exclusive)).
+        - Processes that have the database or a file beside it open, with C(pid), C(start_ticks), C(ancestors) (pids), C(command), C(user),
+          C(since), C(container_id), C(container), C(service), C(files) (V(db), V(wal), V(shm), V(journal)), C(deleted), C(deleted_files) and
+          C(locks) (V(read), V(write), V(checkpoint), V(recover), V(shared), V(reserved), V(pending), V(exclusive)).
       type: list
       elements: dict
+    progress:
+      description: Another value after every commit, so that who has a lock in two looks is told from who writes all the time. V(null) if unknown.
+      type: str
     deleted:
       description: The C(pid) that still has deleted files, and by name of file the path in /proc through which each can be copied. V(null) without one.
       type: dict

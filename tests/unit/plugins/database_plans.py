@@ -33,7 +33,7 @@ def facts(name: str = "healthy", **more: Any) -> dict[str, Any]:
             "state": "ok", "problem": None, "sentences": [], "page_size": 4096, "queries": dict(NONE_OPEN), "lock_problem": None,
             "wal": {"bytes": 412032, "valid_frames": 100}, "deleted": None,
             "invariants": {"money": {"rows": 0, "sample": [], "problem": None}},
-            "holders": [
+            "progress": "(1, 2) 41", "holders": [
                 holder(server["pid"], "python3", ["shared"], container="marketplace-server-1", service="server"),
                 holder(keeper["pid"], "python3", ["shared"], container="marketplace-database-1", service="database"),
             ],
@@ -80,7 +80,11 @@ def says(found: dict[str, Any], reason: str, status: int = 503) -> dict[str, Any
 
 def watched(found: dict[str, Any], seconds: float = 10.0, exhausted: bool = False) -> dict[str, Any]:
     """As after a second look that saw the same as the first."""
-    found["earlier"] = {"at": found["at"] - seconds, "sqlite": {"holders": found["sqlite"]["holders"]}, "exhausted": exhausted}
+    found["earlier"] = {
+        "at": found["at"] - seconds,
+        "sqlite": {key: found["sqlite"][key] for key in ("holders", "progress")},
+        "exhausted": exhausted,
+    }
     return found
 
 

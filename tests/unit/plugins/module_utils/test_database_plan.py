@@ -88,6 +88,27 @@ def test_one_look_at_a_lock_is_no_proof_where_nobody_is_locked_out() -> None:
     assert asking(decide(watched(found))) == ["end_lock_holder:4121"]
 
 
+def test_who_writes_all_the_time_keeps_nobody_out() -> None:
+    found = says(facts(), LOCKED)
+    found["sqlite"]["holders"].append(holder(STRANGER, "sqlite3", ["write"]))
+    watched(found)
+    found["sqlite"] = {**found["sqlite"], "progress": "(1, 2) 42"}
+    assert asking(decide(found)) == [] and decide(found)["look_again"] == ["holders"]
+    found["sqlite"]["progress"] = found["earlier"]["sqlite"]["progress"] = None
+    assert asking(decide(found)) == [], "whether something was committed is unknown"
+
+
+def test_what_runs_below_a_services_init_is_the_service() -> None:
+    found = says(facts(), LOCKED)
+    server = found["sqlite"]["holders"][0]
+    server.update(pid=29521, ancestors=[server["pid"], 1200, 1], locks=["write"])
+    decided = decide(watched(found))
+    assert doing(decided) == ["restart:server"] and asking(decided) == []
+    assert decide(watched(says(facts(), "", 200)))["settled"]
+    server["ancestors"] = [1200, 1]
+    assert asking(decide(found)) == ["end_lock_holder:29521"], "somebody's docker exec is not the service"
+
+
 def test_another_process_with_the_same_number_is_not_the_same() -> None:
     found = facts()
     found["sqlite"]["holders"].append(holder(STRANGER, "sqlite3", ["write"]))

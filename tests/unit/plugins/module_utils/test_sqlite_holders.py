@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,9 +87,24 @@ def test_locked_names_who(path: Path, holder: Holder) -> None:
     assert f"pid {child.pid}" in found["problem"]
     (one,) = [one for one in found["holders"] if one["pid"] == child.pid]
     assert "write" in one["locks"] and {"db", "wal", "shm"} <= set(one["files"]) and not one["deleted"]
+    assert os.getpid() in one["ancestors"] and child.pid not in one["ancestors"]
     assert one["start_ticks"] and one["since"].endswith("Z") and one["command"] and one["user"]
     # Frozen writers may hold what they want.
     assert look(path)["state"] == "ok"
+
+
+@pytest.mark.parametrize("wal", [True, False])
+def test_progress_moves_with_each_commit_and_with_nothing_else(path: Path, holder: Holder, wal: bool) -> None:
+    path.unlink()
+    fill(path, wal=wal)
+    child = holder("d.execute('BEGIN IMMEDIATE')")
+    before = look(path, frozen=False)["progress"]
+    assert before is not None and look(path, frozen=False)["progress"] == before
+    child.kill()
+    child.wait()
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("UPDATE users SET id = id")
+    assert look(path, frozen=False)["progress"] != before
 
 
 @pytest.mark.parametrize(("begin", "lock"), [("BEGIN IMMEDIATE", "reserved"), ("BEGIN EXCLUSIVE", "exclusive")])
