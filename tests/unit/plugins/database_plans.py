@@ -16,6 +16,8 @@ HEALTH, PUBLIC = "http://127.0.0.1:8080/api/health", "https://127.0.0.1/api/heal
 NONE_OPEN = {"signing": {"rows": [], "more": False, "problem": None}}
 ONE_OPEN = {"signing": {"rows": [[7]], "more": False, "problem": None}}
 POOL_ERROR = "Failed to get DB connection"
+STRANGER = 4121
+LOCKED = "database: database is locked"
 FREEZE = {
     "name": "database", "reason": "damage is suspected", "by": "alice", "since": "2026-11-24T02:14:09Z", "services": ["server", "database"],
     "readable": True,
@@ -85,6 +87,14 @@ def watched(found: dict[str, Any], seconds: float = 10.0, exhausted: bool = Fals
         "sqlite": {key: found["sqlite"][key] for key in ("holders", "progress")},
         "exhausted": exhausted,
     }
+    return found
+
+
+def locked(locks: tuple[str, ...] = ("shared", "read", "write"), **more: Any) -> dict[str, Any]:
+    """A stranger keeps the write lock, and the server complains of it."""
+    found = says(facts(), LOCKED)
+    found["sqlite"]["state"] = "locked"
+    found["sqlite"]["holders"].append(holder(STRANGER, "sqlite3", list(locks), **more))
     return found
 
 
