@@ -94,8 +94,8 @@ class Wallets(Escrow):
 
 
 def work(worker: EscrowWorker, escrows: Escrows) -> None:
-    for row in escrows.work():
-        worker._work_on(row)
+    worker._not_before.clear()
+    worker._work_through(escrows.work())
 
 
 @pytest.fixture
@@ -161,6 +161,14 @@ def test_an_escrow_ends_one_way_and_once(funded: Funded, escrows: Escrows) -> No
     work(worker, escrows)
     assert not escrows.ask(number, "released")
     assert not escrows.ask(20, "released"), "an escrow of the past lies in no wallet"
+
+
+def test_escrows_of_one_wallet_open_it_once(funded: Funded, escrows: Escrows) -> None:
+    worker, wallets, number = funded
+    escrows.register("escrow_2", 20)
+    assert escrows.ask(number, "released")
+    work(worker, escrows)
+    assert [line.split(" while")[0] for line in wallets.said if line.startswith("open")] == ["open escrow_2", "open escrow_1"]
 
 
 def test_a_deposit_pays_for_one_escrow(funded: Funded, escrows: Escrows) -> None:

@@ -58,7 +58,7 @@ def test_every_service_is_watched_and_comes_back(name: str) -> None:
     assert service["init"] is True
     assert service["stop_grace_period"]
     assert service["healthcheck"]["test"]
-    assert service["healthcheck"]["interval"] in ("1s", "2s")
+    assert service["healthcheck"]["interval"] in ("3s", "6s")
     assert "container_name" not in service
     assert "logging" not in service, "logs grow without bounds here, as they do where nobody thought of it"
 

@@ -28,13 +28,15 @@ class LeavingError(Exception):
 
 
 class EscrowWorker(threading.Thread):
-    """Opens the wallet an escrow lies in when there is something to do for it, and its home wallet again afterwards."""
+    """Opens the wallet an escrow lies in when there is something to do for it, and its home wallet again when all is done."""
 
     def __init__(self, escrows: Escrows, wallets: Escrow, home: str, bugs: frozenset[str] = frozenset()) -> None:
         super().__init__(name="escrows", daemon=True)
         self._escrows, self._wallets, self._home = escrows, wallets, home
         self._bugs = bugs
         self._not_before: dict[int, float] = {}
+        # The wallets that are open instead of those of home; empty when nobody knows which.
+        self._away: str | None = None
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -47,9 +49,7 @@ class EscrowWorker(threading.Thread):
                 work = self._escrows.work()
             except (NoConnectionError, dialect.Error):
                 continue  # the database's own watch says so
-            for escrow in work:
-                if self._not_before.get(escrow["id"], 0.0) <= time.monotonic():
-                    self._work_on(escrow)
+            self._work_through(work)
 
     def _begin_with_bugs(self) -> None:
         """Two defects of real applications; harmless until the database is older than the chain."""
@@ -65,19 +65,30 @@ class EscrowWorker(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
 
+    def _work_through(self, work: list[dict[str, Any]]) -> None:
+        for escrow in work:
+            if self._not_before.get(escrow["id"], 0.0) <= time.monotonic():
+                self._work_on(escrow)
+        if self._away is not None:
+            self._go_home()
+
     def _work_on(self, escrow: dict[str, Any]) -> None:
         step = self._fund if escrow["state"] == "created" else self._pay
         try:
-            self._wallets.open(escrow["wallet_name"])
+            if self._away != escrow["wallet_name"]:
+                self._away = ""
+                self._wallets.open(escrow["wallet_name"])
+                self._away = escrow["wallet_name"]
             step(escrow)
         except LeavingError:
-            return
+            self._away = None
         except PROBLEMS as problem:
+            self._away = ""
             self._not_before[escrow["id"]] = time.monotonic() + RETRY_SECONDS
             log("error", "escrow waits", escrow=escrow["id"], state=escrow["state"], reason=str(problem))
-        self._go_home()
 
     def _go_home(self) -> None:
+        self._away = None
         try:
             self._wallets.open(self._home)
         except PROBLEMS as problem:
