@@ -150,7 +150,7 @@ def progress(path: str) -> str | None:
     """Another one after every commit: from the count in the -shm, or the database's own time where there is none."""
     index = _sqlite_wal.read_index(path + "-shm")
     try:
-        return f"{index.salts} {index.changes}" if index is not None else f"{os.stat(path).st_mtime_ns}"
+        return f"{index.salts!r} {index.changes}" if index is not None else f"{os.stat(path).st_mtime_ns}"
     except OSError:
         return None
 

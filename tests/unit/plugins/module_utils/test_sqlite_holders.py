@@ -102,7 +102,8 @@ def test_progress_moves_with_each_commit_and_with_nothing_else(path: Path, holde
     assert before is not None and look(path, frozen=False)["progress"] == before
     child.kill()
     child.wait()
-    with closing(sqlite3.connect(path)) as opened, opened:
+    opened = sqlite3.connect(path)
+    with closing(opened), opened:
         opened.execute("UPDATE users SET id = id")
     assert look(path, frozen=False)["progress"] != before
 
