@@ -28,7 +28,8 @@ def triage_proposes(fault: Fault, drill: DrillLab) -> None:
     assert len(run.remote) <= TRIAGE_TASKS, [event["action"] for event in run.remote]
     assert run.proposal["playbook"] == fault.triage, run.output
     served = drill.answers() == SERVED
-    severities = ("P2", "P3") if served else ("P1",)
+    # Where data may be at stake it is one of the first severity, however well customers are served.
+    severities = ("P2", "P3") if served and fault.triage != "data_corruption" else ("P1",)
     assert not fault.seen_from_host or run.proposal["severity"] in severities, run.output
 
 
