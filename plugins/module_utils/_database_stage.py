@@ -25,7 +25,7 @@ def stage(
 ) -> str:
     """begun, examine, restored (and to be compared), reopening or nothing."""
     noted = str((earlier.get("unsettled") or {}).get("stage") or "")
-    closed = is_closed(freezes)
+    closed = any(one.get("name") == FREEZE for one in freezes)
     if earlier.get("resumed"):
         return "begun"
     if suspected and not _as_restored(earlier, noted, state):
@@ -35,11 +35,6 @@ def stage(
     if noted == "reopening":
         return "reopening"
     return "examine" if closed or noted or examine else "nothing"
-
-
-def is_closed(freezes: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the shop is kept closed for the database's sake."""
-    return any(one.get("name") == FREEZE for one in freezes)
 
 
 def _as_restored(earlier: Mapping[str, Any], noted: str, state: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from drills.fixture import DrillLab, running_lab
 from drills.interruption import Interruption
 
-# Which pools a set takes whole; of the others, rotation takes these shares, chosen by the seed: each drill comes within weeks.
+# Which pools a set takes whole; of the others, rotation takes these shares, chosen by the seed.
 POOLS = {"main": {"main"}, "rotation": {"main"}, "full": {"main", "often", "rotated"}}
 ROTATED_SHARES = {"often": 0.35, "rotated": 0.06}
 # Of these no whole run was green yet: they run when called by their name and in the full pass, not where all has to be green.

@@ -38,6 +38,7 @@ class DamageFault(DatabaseFault):
     """Damage is left to data_corruption.yml."""
 
     damage: bool = True
+    grave: bool = True
 
 
 FAULTS = (

@@ -38,6 +38,8 @@ class Fault:
     # The playbook that mends it, and the one that triage.yml proposes.
     playbook: str = "outage"
     triage: str = "outage"
+    # Whether it is of the first severity however well customers are served: data at stake, or funds that too few wallets can move.
+    grave: bool = False
     # Whether what the host can see of the site is what its customers see.
     seen_from_host: bool = True
 

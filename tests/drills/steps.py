@@ -28,9 +28,7 @@ def triage_proposes(fault: Fault, drill: DrillLab) -> None:
     assert len(run.remote) <= TRIAGE_TASKS, [event["action"] for event in run.remote]
     assert run.proposal["playbook"] == fault.triage, run.output
     served = drill.answers() == SERVED
-    # Data at stake, or funds that too few wallets can move, are of the first severity however well customers are served.
-    grave = fault.triage == "data_corruption" or "escrow funds are out of reach" in one_line(run)
-    severities = ("P2", "P3") if served and not grave else ("P1",)
+    severities = ("P2", "P3") if served and not fault.grave else ("P1",)
     assert not fault.seen_from_host or run.proposal["severity"] in severities, run.output
 
 

@@ -77,7 +77,7 @@ FAULTS = (
         restless=frozenset({VENDOR}),
     ),
     WalletFault("wallet-full-disk", cause=(VENDOR, "escrow_1.new")),
-    WalletFault("monerod-down", pool="often", cause=("monerod", "137"), harms=MONEROD),
+    WalletFault("monerod-down", pool="often", cause=("monerod", "137"), harms=MONEROD, grave=True),
     WalletFault("monerod-hung", cause=("monerod", "halted by a signal"), harms=MONEROD),
     WalletFault("monerod-behind", acts=False, cause=("monerod", "behind"), harms=MONEROD),
     WalletFault(
@@ -89,6 +89,7 @@ FAULTS = (
         confirm="set_chain_aside:monerod",
         harms=MONEROD,
         restless=MONEROD,
+        grave=True,
     ),
     WalletFault(
         "signing-open",
