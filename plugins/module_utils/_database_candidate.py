@@ -61,11 +61,13 @@ def look(path: str, key: str, invariants: list[dict[str, str]], seconds: float) 
             "tables": asked.tables,
             "schema_sha256": asked.schema_sha256,
             "schema_version": asked.user_version,
-        }
+        },
+        asked.rules_seconds,
     )
 
 
-def _said(found: dict[str, Any]) -> dict[str, Any]:
+def _said(found: dict[str, Any], rules_seconds: float = 0.0) -> dict[str, Any]:
     if found["state"] in _sqlite_damage.WRONG_VALUES and _sqlite_damage.UNFINISHED in found["sentences"]:
         found["state"] = "unfinished"  # wrong values say nothing of the pages that nobody has read
-    return {"state": found["state"], "sentences": found["sentences"], "summary": {name: found.get(name) for name in FACTS}}
+    summary = {name: found.get(name) for name in FACTS}
+    return {"state": found["state"], "sentences": found["sentences"], "summary": summary, "rules_seconds": rules_seconds}

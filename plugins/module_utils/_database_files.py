@@ -187,6 +187,15 @@ def _sha256(path: str) -> str:
     return digest.hexdigest()
 
 
+def sync(path: str) -> None:
+    """Onto the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def free_bytes(folder: str) -> int:
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)

@@ -251,24 +251,26 @@ def _prepared(
     image = os.path.join(folder, "image.db")
     for suffix in (*_database_files.SUFFIXES, ".sql"):
         remove(image + suffix)
+    hashing = Questions()
+    hashing.ask("archive", _database_files.sha256, archive)
     took, label = _database_unpack.unpack(archive, image, question.key, question.bounds)
     _check_label(question, archive, made, label)
     seconds = {"decrypt": round(took, 2)}
     began = time.monotonic()
-    hashing = Questions()
-    hashing.ask("archive", _database_files.sha256, archive)
     try:
         verdict = _looked_at(question, archive, image, hashing, wrong_values)
     finally:
         # What is refused is wiped; nobody may still be reading it then.
-        for name in ("archive", "image"):
-            with suppress(KeyError, NotRestored):
+        for name in ("image", "on_disk"):
+            with suppress(KeyError, NotRestored, OSError):
                 hashing.answer(name, question.bounds.seconds)
     try:
+        hashing.answer("on_disk", question.bounds.seconds)
         digests = {name: str(hashing.answer(name, question.bounds.seconds)) for name in ("archive", "image")}
     except KeyError:
         raise BadArchive("too_slow", f"{archive} was not read to its end in time (database_timeout).") from None
-    seconds["check"] = round(time.monotonic() - began, 2)
+    seconds["rules"] = round(verdict["rules_seconds"], 2)
+    seconds["check"] = round(time.monotonic() - began - verdict["rules_seconds"], 2)
     noted = _backup_shelf.sha256_beside(archive)
     if noted is not None and noted != digests["archive"]:
         raise _Rejected("damaged", f"{archive} is not what was written: its checksum differs from the one in {archive}.sha256.")
@@ -320,11 +322,13 @@ def _looked_at(question: Question, archive: str, image: str, hashing: Questions,
     if kind == "dump":
         _played(question, archive, image)
     hashing.ask("image", _database_files.sha256, image)
+    # The disk has time now, and none while customers wait for the swap. What it could not write is known here, and only here.
+    hashing.ask("on_disk", _database_files.sync, image)
     found = _database_candidate.look(image, question.database_key, list(question.invariants), question.bounds.seconds)
     if found["state"] not in ("ok", "encrypted", *(WRONG_VALUES if wrong_values else ())):
         why = "; ".join(one.rstrip(".") for one in found["sentences"][:3]) or found["state"]
         raise _Rejected(found["state"], f"{archive} opens, and the database in it is not sound ({found['state']}): {why}.")
-    return {"state": found["state"], "summary": found["summary"], "from": kind}
+    return {"state": found["state"], "summary": found["summary"], "from": kind, "rules_seconds": found["rules_seconds"]}
 
 
 def _played(question: Question, archive: str, image: str) -> None:

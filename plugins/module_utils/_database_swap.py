@@ -192,21 +192,13 @@ def _fresh_folder(path: str) -> str:
 
 def _settle(journal: dict[str, Any], path: str, state_dir: str) -> None:
     """From here on the change is certain. The image is on the disk before."""
-    _sync(journal["image"])
+    _database_files.sync(journal["image"])
     sync_directory(os.path.dirname(journal["image"]))
     for folder in (journal["folder"], os.path.dirname(journal["folder"]), os.path.dirname(path)):
         sync_directory(folder)
     private_directory(state_dir)
     _database_unsettled.note(state_dir, path, "damaged", journal["kept_database"])
     write_json(journal_path(state_dir, path), journal)
-
-
-def _sync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def carry_out(journal: dict[str, Any], path: str, state_dir: str, tell: Tell, began: float | None = None) -> dict[str, Any]:
@@ -222,7 +214,7 @@ def carry_out(journal: dict[str, Any], path: str, state_dir: str, tell: Tell, be
             )
         _database_files.nobody_has_it_open(path)
         _database_files.like_model(journal["image"], inode, journal["model"])
-        _sync(journal["image"])
+        _database_files.sync(journal["image"])
         for suffix in SUFFIXES:
             _keep(path + suffix, _kept_name(path, folder) + suffix, tell)
         sync_directory(folder)

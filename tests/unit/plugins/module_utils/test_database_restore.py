@@ -312,10 +312,10 @@ def test_what_came_after_a_kill_is_kept_too(tmp_path: Path, monkeypatch: pytest.
     """Somebody opened the half restored database by hand, and it has a -wal of its own since."""
     database = shop(tmp_path)
 
-    def killed(_path: str) -> None:
+    def killed(*_about: object) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(_database_swap, "_sync", killed)
+    monkeypatch.setattr(_database_files, "like_model", killed)
     monkeypatch.setattr(
         _database_swap,
         "_settle",
