@@ -14,7 +14,7 @@ import pytest
 from drills.fixture import DrillLab, running_lab
 from drills.interruption import Interruption
 
-# Which pools a set takes whole; of the others, rotation takes these shares, chosen by the seed.
+# Which pools a set takes whole; of the others, rotation takes these shares, the next ones each day: everyone's turn comes.
 POOLS = {"main": {"main"}, "rotation": {"main"}, "full": {"main", "often", "rotated"}}
 ROTATED_SHARES = {"often": 0.35, "rotated": 0.06}
 # Of these no whole run was green yet: they run when called by their name and in the full pass, not where all has to be green.
@@ -66,11 +66,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _share_of_today(config: pytest.Config, items: list[pytest.Item]) -> set[str]:
-    chance, found = random.Random(config.getoption("--drill-seed")), set()
+    found: set[str] = set()
     for pool, share in ROTATED_SHARES.items():
         names = sorted({_name(item) for item in items if _pool(item) == pool and not _name(item).startswith(UNPROVEN)})
-        found.update(chance.sample(names, round(len(names) * share)))
+        random.Random(pool).shuffle(names)  # so that a day gets some of each playbook
+        count = round(len(names) * share)
+        first = _day(config.getoption("--drill-seed")) * count
+        found.update(names[(first + number) % len(names)] for number in range(count))
     return found
+
+
+def _day(seed: int) -> int:
+    """The days' number where the seed is a date."""
+    try:
+        return datetime.datetime.strptime(str(seed), "%Y%m%d").replace(tzinfo=datetime.UTC).toordinal()
+    except ValueError:
+        return seed
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

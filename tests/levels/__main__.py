@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from levels import drills, lint, roles, unit
@@ -14,51 +15,60 @@ from levels.check import Check, Result, end_all, run, say
 from levels.sanity import NEWEST, OLDEST, sanity
 
 USAGE = """\
-script/test                    lint, unit, roles, and the main drill of each playbook
+script/test                    lint, unit, half of the roles by turns, and the main drill of each playbook
 script/test lint               ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-test sanity
 script/test unit               logic, rules over the YAML, the three ways to install
 script/test roles [NAME]       molecule, one scenario per role
 script/test drills [PREFIX]    all drills, or those whose names begin so; --list names them
 script/test all                everything on both supported pairs, the drills in rotation: what .ci/run calls"""
-# The smallest machine we promise times for.
+# The smallest machine we promise times for. It carries as many labs.
 CORES = 2
+LABS = threading.Semaphore(CORES)
+# More parts than labs: the roles have one of those meanwhile, and whoever is done takes the next part.
+PARTS = 3
 
 
-def side_by_side(checks: Sequence[Check]) -> list[Result]:
+def side_by_side(checks: Sequence[Check], do: Callable[[Check], Result] = run) -> list[Result]:
     """Checks that share nothing."""
     with ThreadPoolExecutor(CORES) as pool:
-        return list(pool.map(run, checks))
+        return list(pool.map(do, checks))
 
 
-def on_roles_lab(name: str = "") -> list[Result]:
+def on_roles_lab(chosen: Sequence[str]) -> list[Result]:
     """The scenarios, on a lab made for them and taken down afterwards."""
-    # What an interrupted run left is of another day's files, or broken half-way through something.
-    removed = run(drills.lab(roles.LAB, "down"))
-    up = run(drills.lab(roles.LAB, "up"))
-    try:
-        return [one for one in (removed, up) if one.failed] or [run(check) for check in roles.checks(name)]
-    finally:
-        run(drills.lab(roles.LAB, "down"))
+    with LABS:
+        # What an interrupted run left is of another day's files, or broken half-way through something.
+        removed = run(drills.lab(roles.LAB, "down"))
+        up = run(drills.lab(roles.LAB, "up"))
+        try:
+            return [one for one in (removed, up) if one.failed] or [run(check) for check in roles.checks(chosen)]
+        finally:
+            run(drills.lab(roles.LAB, "down"))
 
 
-def in_halves(*options: str) -> list[Result]:
-    """The drills, side by side on two labs that they make and take down."""
-    removed = [run(drills.lab(name, "down")) for name in drills.labs()]
-    return [one for one in removed if one.failed] or side_by_side(drills.halves(*options))
+def on_drill_labs(parts: int, *options: str) -> list[Result]:
+    """The drills, side by side on labs that they make and take down."""
+    removed = [run(drills.lab(name, "down")) for name in drills.labs(parts)]
+    return [one for one in removed if one.failed] or side_by_side(drills.in_parts(parts, *options), _with_a_lab)
+
+
+def _with_a_lab(check: Check) -> Result:
+    with LABS:
+        return run(check)
 
 
 def everything(drill_set: str, *, both_pairs: bool) -> list[Result]:
-    """What needs no lab beside what needs one, then the drills, which want the machine for themselves."""
+    """What needs no lab, beside the roles; then the drills, beside the rest of the roles."""
     quiet = [*unit.checks(), *lint.checks()]
     if both_pairs and OLDEST.exists:
         # Pylint reads the same files in each pair, and takes as long as all the others together.
         quiet += [*unit.oldest_checks(), sanity(OLDEST, "pylint")]
     with ThreadPoolExecutor(1) as pool:
-        roles_done = pool.submit(on_roles_lab)
-        results = side_by_side(quiet) + roles_done.result()
-    options = f"--drill-set={drill_set}"
-    # With the few main ones a second lab costs more time than it saves.
-    return [*results, *(in_halves(options) if drill_set != "main" else [run(drills.chosen([options]))])]
+        roles_done = pool.submit(on_roles_lab, roles.names() if both_pairs else roles.of_today())
+        results = side_by_side(quiet)
+        # With the few main ones a second lab costs more time than it saves.
+        results += on_drill_labs(1 if drill_set == "main" else PARTS, f"--drill-set={drill_set}")
+        return results + roles_done.result()
 
 
 def prepare_oldest() -> list[Result]:
@@ -84,15 +94,15 @@ def main(arguments: Sequence[str]) -> list[Result]:
         case ["unit"]:
             return side_by_side(unit.checks())
         case ["roles"]:
-            return on_roles_lab()
+            return on_roles_lab(roles.names())
         case ["roles", name] if name in roles.names():
-            return on_roles_lab(name)
+            return on_roles_lab([name])
         case ["roles", name]:
             sys.exit(f"script/test: there is no scenario {name!r}; there are {', '.join(roles.names())}.")
         case ["drills", "--list"]:
             sys.exit(drills.show_names())
         case ["drills"]:
-            return in_halves()
+            return on_drill_labs(CORES)
         case ["drills", *words]:
             return [run(drills.chosen(words))]
         case ["-h" | "--help"]:

@@ -27,24 +27,33 @@ def lab(name: str, verb: str) -> Check:
     return Check(f"lab {name}: {verb}", ["script/lab", verb], env={"LAB": name}, seconds=1200)
 
 
-def labs() -> tuple[str, str]:
-    """The labs of the two halves."""
+def labs(parts: int) -> list[str]:
+    """The labs of the parts."""
     first = os.environ.get("LAB") or "drills"
-    return first, f"{first}-b"
+    return [first, *(f"{first}-{number}" for number in range(2, parts + 1))]
 
 
-def halves(*options: str) -> list[Check]:
-    """Two at a time, each half on a lab of its own: most of a drill's time is waiting for the engine."""
+def in_parts(parts: int, *options: str) -> list[Check]:
+    """Each part on a lab of its own, to be run side by side: most of a drill's time is waiting for the engine."""
     return [
         Check(
-            f"drills, half {number}",
-            [python(), "-m", "pytest", "--verbose", "tests/drills", f"--drill-part={number}/2", *options],
+            f"drills, part {number}",
+            [
+                python(),
+                "-m",
+                "pytest",
+                "--verbose",
+                "--durations=0",
+                "tests/drills",
+                f"--drill-part={number}/{parts}",
+                *options,
+            ],
             env={"LAB": name},
             counted=True,
             shown=True,
             seconds=3000,
         )
-        for number, name in enumerate(labs(), 1)
+        for number, name in enumerate(labs(parts), 1)
     ]
 
 
