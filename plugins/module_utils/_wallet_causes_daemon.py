@@ -26,7 +26,7 @@ SILENT = ("not_responding", "port_closed")
 # What LMDB and monerod say of a chain database that cannot be read; a lock, a right or a full disk is none of these.
 _DAMAGE = re.compile(
     r"MDB_(?:CORRUPTED|PAGE_NOTFOUND|INVALID|PANIC|VERSION_MISMATCH)|(?:lmdb|blockchain|database|\bdb\b).*(?:corrupt|damaged|invalid page)"
-    r"|(?:failed|error|unable) .*(?:lmdb|blockchain db|blockchain database|open database)",
+    r"|(?:failed|error|unable) .*(?:lmdb|blockchain db|blockchain database|open database|retrieved? .*from the db)|failed -- .*not in db",
     re.IGNORECASE,
 )
 DOUBTFUL = "deposits in the last blocks may be unconfirmed again: count their confirmations anew before anything is paid out"

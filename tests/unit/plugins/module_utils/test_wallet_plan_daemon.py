@@ -65,6 +65,22 @@ def damaged() -> dict[str, Any]:
     return found
 
 
+# As monerod says it, by what lies in the page that is damaged.
+@pytest.mark.parametrize(
+    "line",
+    [
+        "E Exception in main! Failed to parse block from blob retrieved from the db",
+        "E Error attempting to retrieve a block from the db: MDB_BAD_TXN",
+        "E Attempt to get block from height 1208 failed -- block not in db",
+        "E Failed to parse transaction from blob retrieved from the db",
+    ],
+)
+def test_what_cannot_be_read_from_the_chain_is_damage(line: str) -> None:
+    found = damaged()
+    found["daemon"]["log"] = [line]
+    assert causes(decide(found, tried=["start:monerod"])) == [("chain-damaged", "monerod")]
+
+
 def test_a_damaged_chain_is_moved_aside_only_if_asked() -> None:
     plan = decide(damaged(), tried=["start:monerod"])
     assert causes(plan) == [("chain-damaged", "monerod")] and doing(plan) == [] and asking(plan) == ["set_chain_aside:monerod"]
@@ -80,6 +96,7 @@ def test_a_damaged_chain_is_moved_aside_only_if_asked() -> None:
     [
         "Failed to open lmdb environment: Permission denied",
         "Error opening database: No space left on device",
+        "Failed to parse block from blob",  # as a peer may have sent it
         "Failed to open lmdb environment: Resource temporarily unavailable",
     ],
 )
