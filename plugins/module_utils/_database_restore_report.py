@@ -84,7 +84,8 @@ class _Report:
     def causes(self) -> list[str]:
         if self.verdict.get("sentences") and not self.mended:
             times = ", seen twice on the frozen copy" if self.damaged else ""
-            return [f"{'; '.join(self.verdict['sentences'][:MOST])}{times}"]
+            told = "; ".join(str(one).rstrip(".") for one in self.verdict["sentences"][:MOST])
+            return [f"{told}{times}"]
         if self.mended and not self.last.get("plan"):
             return ["the database was damaged, and is whole since somebody mended it by hand"]
         if self.restored or self.facts["stage"] == "reopening":

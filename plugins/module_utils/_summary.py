@@ -22,15 +22,16 @@ LONGEST_ITEM = 400
 CADENCE = {"P1": 900}
 DOT = " · "
 
-# Which lines an outcome has, the most important first and at most six: more is not read at night.
+# Which lines an outcome has, the most important first, and of those there are the first six: more is not read at night.
+MOST_LINES = 6
 ORDER = {
     "healthy": ("proof", "cause", "risk", "record", "next"),
     "restored": ("cause", "did", "proof", "risk", "record", "next"),
     "done": ("cause", "did", "proof", "risk", "record", "next"),
     "contained": ("cause", "did", "proof", "risk", "next", "record"),
     "planned": ("cause", "plan", "why", "proof", "risk", "next"),
-    "needs_confirmation": ("cause", "why", "next", "did", "record", "proof"),
-    "escalated": ("cause", "did", "why", "next", "proof", "record"),
+    "needs_confirmation": ("cause", "why", "next", "did", "record", "proof", "risk"),
+    "escalated": ("cause", "did", "why", "next", "proof", "record", "risk"),
     "held": ("why", "next", "cause", "did", "record", "risk"),
     "failed": ("why", "next", "cause", "did", "record", "risk"),
 }
@@ -40,8 +41,8 @@ STATES = {
     "healthy": ("cause", "did", "state", "proof", "risk", "next"),
     "restored": ("cause", "did", "state", "proof", "risk", "record"),
     "planned": ("state", "plan", "why", "funds", "risk", "next"),
-    "needs_confirmation": ("state", "why", "next", "did", "funds", "record"),
-    "escalated": ("state", "did", "why", "funds", "next", "record"),
+    "needs_confirmation": ("state", "why", "next", "did", "funds", "record", "risk"),
+    "escalated": ("state", "did", "why", "funds", "next", "record", "risk"),
 }
 
 # Of a database the age of its backup is read, too; what else is at risk stands behind it.
@@ -57,8 +58,8 @@ BACKUPS = {
 # What was lost comes before what is left to do.
 LOSSES = {
     "restored": ("cause", "did", "lost", "proof", "risk", "record"),
-    "needs_confirmation": ("cause", "lost", "why", "next", "did", "record"),
-    "escalated": ("cause", "did", "lost", "why", "next", "record"),
+    "needs_confirmation": ("cause", "lost", "why", "next", "did", "record", "risk"),
+    "escalated": ("cause", "did", "lost", "why", "next", "record", "risk"),
 }
 
 
@@ -271,7 +272,7 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         order = BACKUPS[outcome]
         parts["backup"] = parts["backup"] + parts["risk"]
     joiner = {"plan": "; ", "why": "; ", "next": "  or  "}
-    found = [(label, joiner.get(label, DOT).join(parts[label])) for label in order if parts[label]]
+    found = [(label, joiner.get(label, DOT).join(parts[label])) for label in order if parts[label]][:MOST_LINES]
     return found + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]
 
 

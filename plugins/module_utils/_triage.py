@@ -175,14 +175,15 @@ def _severity(
     stuck = next((one for one in firing if one["name"] == "EscrowStuckCritical"), None)
     if stuck:
         return "P1", "escrow funds are stuck (EscrowStuckCritical)"
+    causes = [one for one in (plan or {}).get("causes") or [] if one["cause"] not in ON_ITS_WAY]
+    if out_of_reach(monero):
+        # Also where the cause is known and small: it is what it does to people that makes an incident grave.
+        return "P1", "; ".join([out_of_reach(monero), *(one["sentence"] for one in causes[:1])])
     if ratio is not None and ratio > float(site.get("error_ratio_limit") or 0.05):
         return "P2", f"{100 * ratio:.1f} % of the requests of the last minutes failed"
-    causes = [one for one in (plan or {}).get("causes") or [] if one["cause"] not in ON_ITS_WAY]
     hurting = [one for one in causes if not any(word in str(one.get("service")) for word in MONITORING)]
     if hurting:
         return "P2", f"customers are served, but {hurting[0]['sentence']}"
-    if not causes and out_of_reach(monero):
-        return "P1", out_of_reach(monero)
     if trouble(monero):
         return "P2", f"customers are served, but {trouble(monero)}"
     worst = next((one for one in firing if one["severity"] in ORDER), None)

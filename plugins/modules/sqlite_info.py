@@ -376,7 +376,7 @@ def _look_options(options: dict[str, Any]) -> _sqlite_look.Options:
     return _sqlite_look.Options(
         check=options["check"],
         frozen=options["frozen"],
-        key=options["key"],
+        key=options["key"] or None,
         invariants=tuple(options["invariants"]),
         queries=tuple(options["queries"]),
         scratch_dir=options["scratch_dir"],

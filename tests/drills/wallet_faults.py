@@ -78,7 +78,7 @@ FAULTS = (
     ),
     WalletFault("wallet-full-disk", cause=(VENDOR, "escrow_1.new")),
     WalletFault("monerod-down", pool="often", cause=("monerod", "137"), harms=MONEROD, grave=True),
-    WalletFault("monerod-hung", cause=("monerod", "halted by a signal"), harms=MONEROD),
+    WalletFault("monerod-hung", cause=("monerod", "halted by a signal"), harms=MONEROD, grave=True),
     WalletFault("monerod-behind", acts=False, cause=("monerod", "behind"), harms=MONEROD),
     WalletFault(
         "monerod-chain-damaged",

@@ -258,6 +258,12 @@ def test_among_many_hosts_what_was_done_or_noted_is_not_lost(noted):
     assert summary(told, brief=True) == summary(told) != summary(WELL, brief=True)
 
 
+def test_what_is_at_risk_is_said_before_it_is_confirmed_where_there_is_room() -> None:
+    asked = {**RESTORED, "outcome": "needs_confirmation", "proof": [], "why": ["restore:x: y"], "next": ["z"], "record": RECORD}
+    assert [label for label, _line in labelled(asked)][-1] == "risk"
+    assert "risk" not in [label for label, _line in labelled({**asked, "proof": ["a", "b"]})]
+
+
 @pytest.mark.parametrize("outcome", ["restored", "escalated", "needs_confirmation", "planned", "held", "failed"])
 def test_among_many_hosts_every_other_one_says_everything(outcome):
     told = {**RESTORED, "outcome": outcome, "why": ["because"]}

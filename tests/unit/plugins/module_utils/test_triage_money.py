@@ -76,6 +76,14 @@ def test_two_wallets_that_cannot_be_used_are_funds_out_of_reach(recorded_look: L
     assert "locked by pid 7" in line(found["text"], "cause")
 
 
+def test_funds_are_no_less_out_of_reach_where_the_cause_is_known(recorded_look: Looks) -> None:
+    look = recorded_look("healthy")
+    exit_now(look, "monerod")
+    found = told(look, monero=recorded_look("monero_daemon_down"))
+    assert found["severity"] == "P1"
+    assert "0 of 3 wallets can be used" in found["reason"] and "monerod" in found["reason"]
+
+
 def test_what_the_services_show_comes_before_the_wallets(recorded_look: Looks) -> None:
     look = recorded_look("healthy")
     exit_now(look, "server")

@@ -66,6 +66,11 @@ def test_the_key_is_in_no_result(run: Run) -> None:
     assert "hunter22" not in json.dumps({**run(check="full", key="hunter22"), "invocation": None})
 
 
+def test_an_empty_key_is_none(run: Run) -> None:
+    assert run(check="full", frozen=True, key="")["sqlite"]["sentences"] == []
+    assert "not encrypted" in str(run(check="full", frozen=True, key="hunter22")["sqlite"]["sentences"])
+
+
 def test_each_key_of_the_result_is_documented(run: Run) -> None:
     told = yaml.safe_load(sqlite_info.RETURN)["sqlite"]["contains"]
     found = run(check="full", frozen=True)["sqlite"]
