@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daemon follows another node that is a hundred blocks ahead, over a thin line: it syncs, slowly.
+"""The daemon follows another node that is two hundred blocks ahead, over a thin line: it syncs, slowly.
 
 A daemon that runs with --offline always claims to be synchronized, so its start line is changed; `heal` takes it back.
 """
@@ -13,9 +13,9 @@ from lab.instance import Lab
 from lab.places import COMPOSE_DIR
 from lab.stack.project import STACK_IMAGE
 
-SUMMARY = "payouts are not confirmed: monerod is 100 blocks behind the network and takes a minute or two to catch up"
+SUMMARY = "payouts are not confirmed: monerod is 200 blocks behind the network and takes some minutes to catch up"
 
-BLOCKS = 100
+BLOCKS = 200
 NODE = "marketplace-lab-node"
 FOLDER = "/var/lib/marketplace-lab-node"
 START = f"{COMPOSE_DIR}/monerod/run.sh"
