@@ -84,8 +84,8 @@ class _Report:
     def causes(self) -> list[str]:
         if self.verdict.get("sentences") and not self.mended:
             times = ", seen twice on the frozen copy" if self.damaged else ""
-            told = "; ".join(str(one).rstrip(".") for one in self.verdict["sentences"][:MOST])
-            return [f"{told}{times}"]
+            sentences = [str(one).rstrip(".") for one in self.verdict["sentences"][:MOST]]
+            return [f"{'; '.join(sentences)}{times}"]
         if self.mended and not self.last.get("plan"):
             return ["the database was damaged, and is whole since somebody mended it by hand"]
         if self.restored or self.facts["stage"] == "reopening":

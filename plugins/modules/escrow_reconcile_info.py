@@ -214,7 +214,7 @@ def rows_of(options: dict[str, Any]) -> tuple[list[_escrow_reconcile.Row], str]:
         return [], "marketplace_reconcile_queries names no query for the escrows, so that nothing can be compared"
     asked = [{"name": "escrows", "sql": options["query"]}]
     bounds = _sqlite_ask.Bounds(
-        rows=MOST_ROWS, check_seconds=300.0, query_seconds=120.0, copy_seconds=300.0, key=options["key"] or None
+        rows=MOST_ROWS, check_seconds=300.0, query_seconds=120.0, copy_seconds=300.0, key=options["key"]
     )
     found = _sqlite_ask.ask(options["path"], asked, options["database_scratch_dir"], bounds)
     if found["state"] != "read":
