@@ -143,6 +143,8 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     elif proof.get("next") and proof["next"] != run["playbook"]:
         # What this playbook was for is well, and beside it something is not.
         following.append(command(run, proof["next"]))
+    elif ended == "escalated" and proof.get("verdict") == "failed" and not following and run["playbook"] != "outage":
+        following.append(command(run, "outage"))
     why = [sentence for sentence in (refusal.get("sentence"), failure.get("sentence")) if sentence]
     why += [str(item["sentence"]) for item in findings.get("escalate") or []]
     why += [f"{step['what']}: {step['why']}" for step in findings.get("confirm") or [] if not step.get("given")]

@@ -59,7 +59,7 @@ BACKUPS = {
 LOSSES = {
     "restored": ("cause", "did", "lost", "proof", "risk", "record"),
     "needs_confirmation": ("cause", "lost", "why", "next", "did", "record", "risk"),
-    "escalated": ("cause", "did", "lost", "why", "next", "record", "risk"),
+    "escalated": ("cause", "did", "lost", "why", "proof", "next", "record", "risk"),
 }
 
 

@@ -20,7 +20,7 @@ from drills.observe import wait_until_good
 from drills.playbook import Run
 from drills.steps import SERVED, one_line, plan_changes_nothing, record_is_whole, second_run_does_nothing
 from drills.wallets import balances, look_at_wallets
-from lab.faults import backups, database, payout_after_backup
+from lab.faults import backups, database, outside, payout_after_backup
 
 ONCALL = "monero_marketplace.incident.oncall"
 PLAYBOOK = "data_corruption"
@@ -107,6 +107,23 @@ def test_corruption(fault: DatabaseFault, drill: DrillLab, chance: random.Random
     drill.assert_tidy()
     if thorough:
         second_run_does_nothing(fault, drill, final)
+
+
+@pytest.mark.drill(name="database-corruption-new-address", pool="often")
+def test_the_proxy_asks_for_the_server_where_it_is_now(drill: DrillLab) -> None:
+    lab = drill.lab
+    archive, server = backed_up(drill), outside.address_of(lab, outside.container_of(lab, "server"))
+    drill.break_("database-page-flip-index")
+    arguments = asks_for_a_restore(drill, archive)
+    outside.squat(lab, server)
+    try:
+        final = drill.run(PLAYBOOK, *arguments, callback=ONCALL)
+    finally:
+        outside.unsquat(lab)
+    assert final.status == 0, final.output
+    assert "reloaded nginx" in one_line(final), final.output
+    assert drill.answers() == SERVED, "exit status 0, but users are not served"
+    drill.assert_tidy()
 
 
 @pytest.mark.drill(name="database-payout-after-backup", pool="often")

@@ -66,8 +66,8 @@ def everything(drill_set: str, *, both_pairs: bool) -> list[Result]:
     with ThreadPoolExecutor(1) as pool:
         roles_done = pool.submit(on_roles_lab, roles.names() if both_pairs else roles.of_today())
         results = side_by_side(quiet)
-        # With the few main ones a second lab costs more time than it saves.
-        results += on_drill_labs(1 if drill_set == "main" else PARTS, f"--drill-set={drill_set}")
+        # Of the few main ones each lab has its part at once.
+        results += on_drill_labs(CORES if drill_set == "main" else PARTS, f"--drill-set={drill_set}")
         return results + roles_done.result()
 
 

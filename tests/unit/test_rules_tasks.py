@@ -115,6 +115,7 @@ def test_the_repairs_that_exist_are_seen_as_acting():
         "docker_health/main",
         "docker_health/repair",
         "docker_health/free_disk",
+        "docker_health/reload_proxy",
         "monero_rpc/main",
         "monero_rpc/repair",
         "sqlite_integrity/main",

@@ -58,6 +58,12 @@ def test_left_to_a_person_while_customers_are_served(verdict: str | None, servin
     assert outcome.judge(run(findings=CRASHING, proof=PROVEN, acted=True))["serving"] is False
 
 
+def test_what_was_repaired_and_is_not_served_is_a_matter_of_outage() -> None:
+    judged = outcome.judge(run(playbook="data_corruption", findings=SETTLED, proof={"verdict": "failed"}, acted=True))
+    assert judged["outcome"] == "escalated" and judged["next"] == ["ansible-playbook playbooks/outage.yml --limit market-1"]
+    assert outcome.judge(run(findings=SETTLED, proof={"verdict": "failed"}, acted=True))["next"] == []
+
+
 def test_confirmation_command_is_exact() -> None:
     assert outcome.judge(run(findings=PAUSED))["next"] == [
         "ansible-playbook playbooks/outage.yml --limit market-1 -e confirm=unpause:server"
