@@ -77,7 +77,7 @@ FAULTS = (
     DamageFault("database-invariant", cause=("an escrow is paid what it holds",)),
     DatabaseFault(
         "database-locked",
-        pool="often",
+        pool="main",
         mends=True,
         acts=True,
         triage="database",
