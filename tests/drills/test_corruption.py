@@ -122,6 +122,7 @@ def test_the_proxy_asks_for_the_server_where_it_is_now(drill: DrillLab) -> None:
         outside.unsquat(lab)
     assert final.status == 0, final.output
     assert "reloaded nginx" in one_line(final), final.output
+    assert re.search(r"restored \d+ (s|min) after the freeze \(RTO 30 min\)", one_line(final)), final.output
     assert drill.answers() == SERVED, "exit status 0, but users are not served"
     drill.assert_tidy()
 
