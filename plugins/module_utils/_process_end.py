@@ -30,6 +30,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
 JOURNAL = "process_end.json"
 RENEW_SECONDS = 30.0
 ENDING_MILLISECONDS = 2000
+PF_KTHREAD = 0x00200000
 SIDECARS = ("", "-wal", "-shm", "-journal")
 # What is put in front of a container's own program to take care of its children.
 INITS = ("docker-init", "tini", "dumb-init", "catatonit")
@@ -89,13 +90,19 @@ def _must_be_asked(wanted: Wanted) -> None:
     pid = wanted.pid
     if pid in set(processes.ancestors(os.getpid())):
         raise NotEnded(f"pid {pid} is this run itself, or what it runs under: it is not ended.")
-    if not processes.arguments(pid):
+    if _of_the_kernel(pid):
         raise NotEnded(f"pid {pid} is no program but a thread of the kernel: it is not ended.")
     container = main_of(pid)
     if container is not None:
         raise NotEnded(
             f"pid {pid} is what container {container[:12]} lives by: restart that instead (`docker restart`), with its own time to end."
         )
+
+
+def _of_the_kernel(pid: int) -> bool:
+    """By its own flag: a program that is just ending has no command line any more either."""
+    fields = processes.stat_fields(pid)
+    return bool(fields and int(fields[6]) & PF_KTHREAD)
 
 
 def _still_holds(wanted: Wanted, handle: int) -> bool:
