@@ -109,7 +109,7 @@ def test_corruption(fault: DatabaseFault, drill: DrillLab, chance: random.Random
         second_run_does_nothing(fault, drill, final)
 
 
-@pytest.mark.drill(name="database-corruption-new-address", pool="main")
+@pytest.mark.drill(name="database-corruption-new-address", pool="often")
 def test_the_proxy_asks_for_the_server_where_it_is_now(drill: DrillLab) -> None:
     lab = drill.lab
     archive, server = backed_up(drill), outside.address_of(lab, outside.container_of(lab, "server"))
