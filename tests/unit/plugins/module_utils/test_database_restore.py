@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import stat
@@ -57,6 +58,21 @@ def test_the_set_is_kept_once_and_the_original_is_not_touched(tmp_path: Path) ->
         file.write(b"\0" * 4096)
     other = do(wanted(tmp_path, "preserved"))
     assert other["changed"] and other["kept_database"] != result["kept_database"]
+
+
+def test_an_image_that_does_not_get_onto_the_disk_is_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = shop(tmp_path)
+    before = Path(database).read_bytes()
+
+    def broken(path: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(_database_files, "sync", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        do(wanted(tmp_path))
+    monkeypatch.undo()
+    assert Path(database).read_bytes() == before
+    assert do(wanted(tmp_path))["plan"]["good"] is True
 
 
 def test_the_first_folder_with_room_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,13 +136,17 @@ def test_this_run_and_what_it_runs_under_are_refused() -> None:
             end(Wanted(pid, ticks, "", 1.0, "/nonexistent"))
 
 
-def test_a_thread_of_the_kernel_is_refused(tmp_path: Path) -> None:
-    found = next((int(name) for name in os.listdir("/proc") if name.isdigit() and _process_end._of_the_kernel(int(name))), None)
-    if found is None:
-        pytest.skip("this kernel shows none of its threads here, as in a container")
-    what = Wanted(pid=found, start_ticks=start_ticks(found) or 0, holding="", timeout=1.0, state_dir=str(tmp_path))
+def test_a_thread_of_the_kernel_is_refused(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = _process_end.processes.stat_fields
+
+    def flagged(pid: int) -> list[str] | None:
+        fields = real(pid)
+        return fields and [*fields[:6], str(int(fields[6]) | _process_end.PF_KTHREAD), *fields[7:]]
+
+    monkeypatch.setattr(_process_end.processes, "stat_fields", flagged)
     with pytest.raises(NotEnded, match="thread of the kernel"):
-        end(what)
+        end(wanted(program))
+    assert program.lives and program.heard == []
 
 
 def test_a_program_that_is_just_ending_is_none(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
