@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lab import escrow
 from lab.errors import LabError
 from lab.faults.outside import site_status
@@ -116,13 +114,20 @@ def _build_missing_server(lab: Lab) -> None:
     )  # fmt: skip
 
 
+def _up(lab: Lab) -> bool:
+    started = lab.compose(["up", "--detach", "--no-build"])
+    if "port is already allocated" in started.stderr:
+        # The daemon keeps ports for a container that is gone; it forgets them only with its own end.
+        lab.run(["systemctl", "restart", "docker.service"], check=True)
+    return started.returncode == 0
+
+
 def _start(lab: Lab) -> None:
     # What runs and is sick would be waited for in vain: only a restart cures a leak or ends a back-off.
     sick = [service for service in lab.services() if service.health == "unhealthy" or service.state == "restarting"]
     for service in sick:
         lab.docker(["restart", "--time", "5", lab.container(service.name) or service.name])
-    up: Callable[[], bool] = lambda: lab.compose(["up", "--detach", "--no-build"]).returncode == 0  # noqa: E731
-    if not wait_until(up, 60, every=1):
+    if not wait_until(lambda: _up(lab), 60, every=1):
         raise LabError(f"`docker compose up -d` on {lab.name} goes on failing: see `script/lab logs`.")
     if not lab.wait_until_healthy(HEALTHY_SECONDS):
         raise LabError(f"{lab.name} did not become healthy within {HEALTHY_SECONDS} s: see `script/lab status`.")

@@ -93,6 +93,16 @@ HOST_CAUSES = (
         drill="outage-firewall-flushed",
     ),
     Cause(
+        _causes_start.PORTS_KEPT,
+        _causes_engine.ports_kept,
+        means="the Docker daemon keeps published ports for a container that does not run: it was stopped while it started one",
+        evidence="the kernel's tables of sockets: a docker-proxy that is a child of the running daemon, older than 30 seconds, on a port that "
+        "no container publishes",
+        answer="with a confirmation: each wallet is stored, then each container is stopped, those that need others first, then Docker is "
+        "restarted and the services are started",
+        drill="outage-ports-kept",
+    ),
+    Cause(
         "network-pool-exhausted",
         _causes_start.pool_exhausted,
         means="a network of the project is gone, and Docker has no subnet left to make it anew",

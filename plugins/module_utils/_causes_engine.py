@@ -22,6 +22,8 @@ SHUTDOWN_SECONDS = 900.0
 # After a boot without a shutdown the daemon notes its own start as the end of what had been running.
 NOTED_LATE_SECONDS = 300.0
 UNKNOWN_END = 255
+# A proxy listens before its container runs: where the runtime is slow, so long.
+STARTING_SECONDS = 30.0
 
 _CLEANLY = (
     "first every wallet is stored, then they are stopped one after another, those that need others first; "
@@ -68,6 +70,43 @@ def firewall_flushed(view: View) -> Iterator[Finding]:
             view, found, "restart_docker", f"only a restart of Docker writes them anew, and it ends all containers: {_CLEANLY}"
         )
     yield found
+
+
+def ports_kept(view: View) -> Iterator[Finding]:
+    """Stopped while it started a container, the daemon opens that one's ports when it comes up, and never gives them back."""
+    kept = [one for one in view.network.get("holders") or [] if one["kept_by_engine"] and _would_start(view, one["service"])]
+    if view.daemon["state"] != "running" or not kept or (view.engine.get("firewall") or {}).get("missing"):
+        return
+    names = list(dict.fromkeys(one["service"] for one in kept))
+    ports = listed(list(dict.fromkeys(f"{one['port']}/{one['protocol']}" for one in kept)))
+    found = Finding(
+        None, f"Docker keeps {ports} of {listed(names)} for a container that it does not run", harms=frozenset(names)
+    )
+    found.evidence = [_proxy_words(one) for one in kept[:1]]
+    ages = [view.seconds_since(one["since"]) for one in kept]
+    if any(age is not None and age < STARTING_SECONDS for age in ages) and not view.site.patience_over:
+        found.wait_for = f"{listed(names)}, which somebody may be starting just now"
+    elif view.tried_on_host("restart_docker"):
+        found.escalate = "Docker was restarted in this run and keeps ports again: `journalctl -b -u docker | grep stale` on the host shows whose."
+    elif not _count(view):
+        found.do, found.reason = "restart_docker", "nothing runs that it could end"
+    else:
+        _leave_cleanly(
+            view, found, "restart_docker", f"only a restart of Docker gives them back, and it ends all containers: {_CLEANLY}"
+        )
+    yield found
+
+
+def _would_start(view: View, name: str) -> bool:
+    """One that the engine is about to start once more meets its own proxy."""
+    service = view.services[name]
+    return not service["job"] and service["state"] != "restarting"
+
+
+def _proxy_words(one: dict[str, Any]) -> str:
+    since = epoch(one["since"])
+    when = f", since {clock_time(since)}" if since is not None else ""
+    return f"docker-proxy (pid {one['pid']}{when}) is a child of the running daemon, and no container publishes {one['port']}/{one['protocol']}"
 
 
 def _leave_cleanly(view: View, found: Finding, step: str, reason: str) -> None:

@@ -15,6 +15,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagn
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._diagnosis_words import how_it_ended, listed
 
 _POOL_ADVICE = "`docker network ls` shows them all, `default-address-pools` in /etc/docker/daemon.json gives more room"
+# The cause that explains it, one of the host's.
+PORTS_KEPT = "ports-kept"
 
 
 def port_taken(view: View, service: dict[str, Any]) -> Finding | None:
@@ -23,6 +25,8 @@ def port_taken(view: View, service: dict[str, Any]) -> Finding | None:
     held = [one for one in view.network.get("holders") or [] if one["service"] == name and not _is_its_own(one, service)]
     if not held or service["job"] or service["state"] in (None, "running", "paused"):
         return None
+    if any(one["kept_by_engine"] for one in held):
+        return Finding(name, f"{name} does not run and cannot start", consequence_of=PORTS_KEPT)
     one = held[0]
     who = _holder(one)
     looked = f"`ss -ltnp 'sport = :{one['port']}'`" if one["protocol"] == "tcp" else f"`ss -lunp 'sport = :{one['port']}'`"

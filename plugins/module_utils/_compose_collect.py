@@ -93,6 +93,9 @@ def look(wanted: Look) -> dict[str, Any]:
     if daemon.running and not any(is_sick(one, clock) or one["state"] == "missing" for one in services):
         endpoints = _ask_again(endpoints, wanted)
     network = _look_network.look(project, by_service, services, wanted.docker_timeout, wanted.state_dir)
+    engine = _engine(questions, wanted)
+    if network is not None and any(one["kept_by_engine"] for one in network["holders"]):
+        engine.update(_look_engine.at_stake(root, wanted.state_dir))
     sick = any(is_sick(one, clock) for one in services) or not all(answers_well(one) for one in endpoints)
     storage = _look_storage.look(
         disk,
@@ -119,7 +122,7 @@ def look(wanted: Look) -> dict[str, Any]:
             "unit": daemon.units,
             "detail": daemon.detail,
         },
-        "engine": _engine(questions, wanted),
+        "engine": engine,
         "disk": disk,
         "reclaimable": reclaimable,
         "project": {"name": project.name, "directory": wanted.project_dir, "problem": problem},

@@ -136,8 +136,8 @@ def _leave_frozen(finding: Finding, why: str | None) -> None:
 
 
 def _leave_to_the_host(finding: Finding, root: Finding) -> None:
-    """What ends or fails because of its disk would only do so again."""
-    if finding.cause not in BECAUSE_OF_A_DISK:
+    """What ends or fails because of its disk, or cannot start because of its daemon, would only do so again."""
+    if finding.cause not in BECAUSE_OF_A_DISK and finding.consequence_of != root.cause:
         return
     finding.sentence += f", because {root.sentence}"
     finding.consequence_of = root.cause

@@ -82,7 +82,15 @@ def _owners(inodes: set[int], proc: str) -> dict[int, int]:
 
 
 def _who(pid: int | None, proc: str) -> dict[str, Any]:
-    known: dict[str, Any] = {"pid": pid, "command": None, "user": None, "since": None, "unit": None, "container_id": None}
+    known: dict[str, Any] = {
+        "pid": pid,
+        "command": None,
+        "user": None,
+        "since": None,
+        "unit": None,
+        "container_id": None,
+        "parent": None,
+    }
     if pid is None:
         return known
     # Its arguments may hold a secret: the name of the program and of its unit say enough.
@@ -91,6 +99,7 @@ def _who(pid: int | None, proc: str) -> dict[str, Any]:
     known["container_id"] = container_of(cgroup)
     units = _UNIT.findall(cgroup)
     known["unit"] = clean_line(units[-1], 80) if units else None
+    known["parent"] = _parent(pid, proc)
     started = _incident_processes.started_at(pid)
     known["since"] = utc(started) if started is not None else None
     try:
@@ -102,6 +111,12 @@ def _who(pid: int | None, proc: str) -> dict[str, Any]:
     except KeyError:
         known["user"] = str(uid)
     return known
+
+
+def _parent(pid: int, proc: str) -> str | None:
+    """The name of its parent: whether a proxy is the running daemon's, or one that died left it behind."""
+    fields = _text(f"{proc}/{pid}/stat").rpartition(")")[2].split()
+    return clean_line(_text(f"{proc}/{fields[1]}/comm").rstrip("\n"), 40) or None if len(fields) > 1 else None
 
 
 def _text(path: str) -> str:

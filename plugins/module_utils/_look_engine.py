@@ -39,11 +39,18 @@ def look(daemon_state: str, root: str, state_dir: str, timeout: float) -> dict[s
     else:
         found["process"] = _engine_process.describe()
     if daemon_state != "running" or (found["firewall"] or {}).get("missing"):
-        found["living"] = [one.as_dict() for one in _engine_files.living(root)]
-        note = _container_stop.read_note(state_dir)
-        found["settings_problem"] = settings_problem()
-        found["interrupted_stop"] = {"of": note["of"]} if note else None
+        found.update(at_stake(root, state_dir))
     return found
+
+
+def at_stake(root: str, state_dir: str) -> dict[str, Any]:
+    """What has to be known before the daemon ends or starts: who would end with it, and whether it would come up again."""
+    note = _container_stop.read_note(state_dir)
+    return {
+        "living": [one.as_dict() for one in _engine_files.living(root)],
+        "settings_problem": settings_problem(),
+        "interrupted_stop": {"of": note["of"]} if note else None,
+    }
 
 
 def settings_problem(settings: str | None = None) -> str | None:

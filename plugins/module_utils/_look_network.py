@@ -156,6 +156,7 @@ def _with_publishers(project: Project, holders: list[dict[str, Any]], timeout: f
             continue  # another container of the same service
         one["publisher"] = publishers[0][0] if publishers else None
         one["publishers_known"] = publishers is not None
+        one["kept_by_engine"] = one["proxy"] and publishers == [] and one["parent"] == "dockerd"
         found.append(one)
     return found
 

@@ -136,8 +136,9 @@ compose:
         - What carries the containers; C(booted_at), when the host came up. Empty where the host did not say in time.
         - C(process) of a daemon that does not answer, with its C(pid), its C(state) in /proc (V(T) is halted by a signal), C(started) and
           the C(result) that systemd knows of it.
-        - C(living), the containers whose main process is alive by the engine's own files, while the daemon does not answer or its firewall
-          rules are gone; each with C(service), C(project), C(container_id), C(name), C(pid), C(address), C(user), C(stop_timeout) and C(paused).
+        - C(living), the containers whose main process is alive by the engine's own files, while the daemon does not answer, its firewall
+          rules are gone, or it keeps ports for no container; each with C(service), C(project), C(container_id), C(name), C(pid),
+          C(address), C(user), C(stop_timeout) and C(paused).
         - C(interrupted_stop) with the number C(of) containers that an interrupted M(monero_marketplace.incident.container_stop) was to end.
         - C(settings_problem), why the daemon could not start with the settings in its file; looked at together with C(living).
         - C(firewall) with what is C(missing) of the rules that Docker makes; null where it makes none, or they cannot be read.
@@ -187,7 +188,8 @@ compose:
           off its network where an earlier run was about to put it back.
         - C(nginx) has each nginx in a running container, with C(service), C(container_id), C(pid), C(options) and the C(workers).
         - C(holders) has who listens on a host port of a service that does not run, with C(service), C(port), C(protocol), C(address),
-          C(pid), C(command), C(user), C(since), C(unit), C(container_id), C(proxy) for a proxy of the engine, and its C(publisher).
+          C(pid), C(command), C(user), C(since), C(unit), C(container_id), the name of its C(parent), C(proxy) for a proxy of the engine,
+          its C(publisher), and C(kept_by_engine), true for a proxy that the running daemon has and no container of it.
         - C(names) has all networks of the engine and C(missing) those of the project that do not exist; null where that is not known.
         - C(subnets) is null unless networks and containers are missing, else C(needed), C(free) (counted up to that), C(networks),
           C(unused) networks of no Compose project, the oldest first, and C(unused_of_projects).

@@ -68,6 +68,13 @@ FAULTS = (
         seen_from_host=False,
     ),
     Fault(
+        "ports-kept",
+        cause=("Docker keeps", "443/tcp", "of nginx for a container that it does not run", "signing round"),
+        never=("left behind by",),
+        confirm="restart_docker:10-containers",
+        harms=EVERYBODY,
+    ),
+    Fault(
         "host-rebooted",
         cause=("the host was rebooted at", "server and nginx", "restart policy no"),
         harms=frozenset({"server", "nginx"}),

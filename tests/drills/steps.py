@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from drills.faults import Fault
 from drills.fixture import DrillLab
 from drills.observe import Snapshot
@@ -17,6 +19,15 @@ SERVED = {"https": 200, "health": 200}
 def one_line(run: Run) -> str:
     """A summary breaks its lines where the terminal ends."""
     return " ".join(run.output.split())
+
+
+def asked_for(run: Run, confirm: str) -> str:
+    """The confirmation in full, as a run asks for it; a star at its end stands for what the test cannot know."""
+    if not confirm.endswith("*"):
+        return confirm
+    found = re.search(rf"confirm=({re.escape(confirm[:-1])}[\w.:-]*\w)", one_line(run))
+    assert found is not None, f"the run asks for no confirm={confirm}:\n{run.output}"
+    return found.group(1)
 
 
 def triage_proposes(fault: Fault, drill: DrillLab) -> None:

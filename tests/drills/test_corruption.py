@@ -17,8 +17,7 @@ from drills.fixture import DrillLab
 from drills.interruption import Interruption, interrupt
 from drills.ledger import Ledger
 from drills.observe import wait_until_good
-from drills.playbook import Run
-from drills.steps import SERVED, one_line, plan_changes_nothing, record_is_whole, second_run_does_nothing
+from drills.steps import SERVED, asked_for, one_line, plan_changes_nothing, record_is_whole, second_run_does_nothing
 from drills.wallets import balances, look_at_wallets
 from lab.faults import backups, database, outside, payout_after_backup
 
@@ -50,18 +49,11 @@ def backed_up(drill: DrillLab) -> str:
     return found[0]
 
 
-def asked_for(run: Run, word: str) -> str:
-    """The confirmation that a run asks for, in full."""
-    found = re.search(rf"confirm=({word}:[\w.:-]*\w)", one_line(run))
-    assert found is not None, f"the run asks for no confirm={word}:…:\n{run.output}"
-    return found.group(1)
-
-
 def asks_for_a_restore(drill: DrillLab, archive: str) -> tuple[str, ...]:
     """What is there is kept and everybody stays out; the arguments with which it goes on."""
     run = drill.run(PLAYBOOK, callback=ONCALL)
     assert run.status != 0 and run.result["outcome"] == "needs_confirmation", run.output
-    confirm = asked_for(run, "restore")
+    confirm = asked_for(run, "restore:*")
     assert restores(confirm, archive.rpartition("/")[2]), confirm
     kept = drill.lab.run(["sh", "-c", f"ls {database.PATH}.CORRUPTED-*"]).stdout
     assert kept, "nothing was kept"
@@ -142,7 +134,7 @@ def test_what_was_paid_since_the_backup_is_not_paid_again(drill: DrillLab) -> No
     arguments = asks_for_a_restore(drill, archive)
     restored = drill.run(PLAYBOOK, *arguments, callback=ONCALL)
     assert restored.status != 0, restored.output
-    asked = asked_for(restored, "reopen")
+    asked = asked_for(restored, "reopen:*")
     assert re.fullmatch(r"reopen:\d+-mismatches-[0-9a-f]{6}", asked), asked
     assert int(asked.split(":")[1].split("-")[0]) == len(escrows), restored.output
     told = losses.told_losses(drill.desk)
@@ -152,7 +144,7 @@ def test_what_was_paid_since_the_backup_is_not_paid_again(drill: DrillLab) -> No
 
     lab.reboot()
     again = drill.run(PLAYBOOK, callback=ONCALL)
-    assert again.status != 0 and asked_for(again, "reopen") == asked, again.output
+    assert again.status != 0 and asked_for(again, "reopen:*") == asked, again.output
     assert closed(drill), "five escrows would be paid twice, and the server runs after a reboot"
     assert look_at_wallets(lab).freezes, "the freeze is gone"
     assert balances(lab) == funds, "somebody was paid"

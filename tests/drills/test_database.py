@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import replace
 
 import pytest
@@ -15,9 +14,9 @@ from drills.fixture import DrillLab
 from drills.interruption import Interruption, interrupt
 from drills.ledger import Ledger
 from drills.observe import wait_until_good
-from drills.playbook import Run
 from drills.steps import (
     SERVED,
+    asked_for,
     healthy_services_were_left_alone,
     left_to_a_person,
     one_line,
@@ -55,7 +54,7 @@ def mended(fault: DatabaseFault, drill: DrillLab, chance: random.Random, interru
     broken = drill.look()
     arguments: tuple[str, ...] = ()
     if fault.confirm:
-        fault = replace(fault, confirm=completed(fault.confirm, plan))
+        fault = replace(fault, confirm=asked_for(plan, fault.confirm))
         unconfirmed_run_asks(fault, drill)
         arguments = ("-e", f"confirm={fault.confirm}")
     interruption, _ = interrupt(drill.lab, drill.controller, chance, fault.name, fault.playbook, arguments, acts=True)
@@ -91,12 +90,3 @@ def at_rest(drill: DrillLab) -> dict[str, str]:
         return {}
     said = drill.lab.run(["sh", "-c", f"sha256sum {database.PATH}*"]).stdout
     return {path: digest for digest, path in (line.split(maxsplit=1) for line in said.splitlines())}
-
-
-def completed(confirm: str, plan: Run) -> str:
-    """The confirmation in full, as the plan asks for it."""
-    if not confirm.endswith("*"):
-        return confirm
-    found = re.search(rf"confirm=({re.escape(confirm[:-1])}[\w.:-]*\w)", one_line(plan))
-    assert found is not None, f"the plan asks for no {confirm}:\n{plan.output}"
-    return found.group(1)

@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from drills.fixture import DrillLab
-from drills.steps import one_line
-from drills.test_corruption import ONCALL, PLAYBOOK, asked_for, closed, restores
+from drills.steps import asked_for, one_line
+from drills.test_corruption import ONCALL, PLAYBOOK, closed, restores
 from lab.faults import backups
 
 FAULT = "database-page-flip-index"
@@ -28,7 +28,7 @@ def walks_back(drill: DrillLab) -> None:
     drill.break_(FAULT)
     run = drill.run(PLAYBOOK, callback=ONCALL)
     assert run.status != 0 and run.result["outcome"] == "needs_confirmation", run.output
-    assert restores(asked_for(run, "restore"), older), run.output
+    assert restores(asked_for(run, "restore:*"), older), run.output
     assert newest.removesuffix(backups.ENDING) in one_line(run), f"why not the newest is not said:\n{run.output}"
     assert closed(drill)
     drill.assert_tidy()
@@ -57,6 +57,6 @@ def test_the_age_of_the_newest_backup_is_a_breach(drill: DrillLab) -> None:
     told = drill.run("backup", "--check", callback=ONCALL)
     assert "4 d" in one_line(told), told.output
     run = drill.run(PLAYBOOK, callback=ONCALL)
-    assert restores(asked_for(run, "restore"), only), run.output
+    assert restores(asked_for(run, "restore:*"), only), run.output
     assert "BREACH" in one_line(run).upper(), f"the age of the backup is not named:\n{run.output}"
     drill.assert_tidy()

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import replace
 
 import pytest
@@ -17,6 +16,7 @@ from drills.observe import Snapshot, wait_until_good
 from drills.playbook import Run
 from drills.steps import (
     SERVED,
+    asked_for,
     healthy_services_were_left_alone,
     left_to_a_person,
     plan_changes_nothing,
@@ -63,7 +63,7 @@ def test_wallet(fault: WalletFault, drill: DrillLab, chance: random.Random, inte
     broken = drill.look()
     arguments: tuple[str, ...] = ()
     if fault.confirm and fault.mends:
-        fault = replace(fault, confirm=completed(fault.confirm, plan))
+        fault = replace(fault, confirm=asked_for(plan, fault.confirm))
         unconfirmed_run_asks(fault, drill)
         arguments = ("-e", f"confirm={fault.confirm}")
 
@@ -105,15 +105,6 @@ def test_wallet(fault: WalletFault, drill: DrillLab, chance: random.Random, inte
 def as_it_ends(fault: WalletFault) -> WalletFault:
     """A run that goes on from one that was killed may find the cause itself mended."""
     return replace(fault, cause=fault.left or fault.cause)
-
-
-def completed(confirm: str, plan: Run) -> str:
-    """The confirmation in full, as the plan asks for it."""
-    if not confirm.endswith("*"):
-        return confirm
-    found = re.search(rf"confirm=({re.escape(confirm[:-1])}[\w.:-]*\w)", plan.output)
-    assert found is not None, f"the plan asks for no {confirm}:\n{plan.output}"
-    return found.group(1)
 
 
 def other_wallets_were_left_alone(fault: WalletFault, healthy: Snapshot, after: Snapshot) -> None:

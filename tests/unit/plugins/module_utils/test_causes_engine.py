@@ -132,6 +132,50 @@ def test_without_containers_a_flushed_firewall_is_mended_at_once(recorded_look: 
     assert doing(decided(ended(recorded_look("firewall_flushed"))))[0] == "restart_docker"
 
 
+def ports_kept(look: dict[str, Any], since: str = "2026-11-24T11:00:00Z", **more: Any) -> dict[str, Any]:
+    """As a daemon leaves them that was stopped while it started nginx: everybody else runs."""
+    look["engine"]["firewall"] = {"missing": []}
+    look["engine"]["living"] = [one for one in look["engine"]["living"] if one["service"] != "nginx"]
+    exit_now(look, "nginx")
+    look["endpoints"][1].update(status=None, error="reset")
+    proxy = {
+        "service": "nginx", "address": "0.0.0.0", "protocol": "tcp", "pid": 194, "command": "docker-proxy", "user": "root",
+        "since": since, "unit": None, "container_id": None, "parent": "dockerd", "proxy": True, "publisher": None,
+        "publishers_known": True, "kept_by_engine": True, **more,
+    }  # fmt: skip
+    look["network"] = {**look["network"], "holders": [{**proxy, "port": 80}, {**proxy, "port": 443, "pid": 185}]}
+    return look
+
+
+def test_ports_that_the_daemon_keeps_for_nobody_are_asked_for(recorded_look: Looks) -> None:
+    look = ports_kept(recorded_look("firewall_flushed"))
+    asked = decided(look)
+    assert roots(asked) == [("ports-kept", None)] and doing(asked) == []
+    assert asked["causes"][0]["sentence"] == "Docker keeps 80/tcp and 443/tcp of nginx for a container that it does not run"
+    assert "docker-proxy (pid 194, since 11:00:00 UTC) is a child of the running daemon" in asked["causes"][0]["evidence"][0]
+    assert asked["causes"][1]["sentence"].startswith(
+        "nginx does not run and cannot start, because Docker keeps 80/tcp and 443/tcp of nginx"
+    )
+    assert asked["escalate"] == [] and asked["hopeless"] == ["nginx"]
+    assert [(one["what"], one["given"]) for one in asked["confirm"]] == [("restart_docker:10-containers", False)]
+    assert doing(decided(look, "restart_docker:10-containers")) == ["stop_cleanly"]
+    assert doing(decided(ended(look), "restart_docker:10-containers", tried=("stop_cleanly",)))[0] == "restart_docker"
+
+
+def test_ports_that_are_kept_again_are_not_freed_again(recorded_look: Looks) -> None:
+    found = decided(ports_kept(recorded_look("firewall_flushed")), tried=("restart_docker",))
+    assert doing(found) == [] and found["confirm"] == [] and "keeps ports again" in found["escalate"][0]["sentence"]
+
+
+def test_a_proxy_of_a_start_under_way_is_waited_for(recorded_look: Looks) -> None:
+    look = recorded_look("firewall_flushed")
+    ports_kept(look, since=utc(look["clock"] - 5))
+    found = decided(look)
+    assert doing(found) == [] and found["confirm"] == [] and not found["decided"]
+    assert found["waiting"][0] == {"service": "docker", "for": "nginx, which somebody may be starting just now"}
+    assert decided(look, patience_over=True)["confirm"][0]["what"] == "restart_docker:10-containers"
+
+
 @pytest.mark.parametrize("rules", [None, {"missing": []}])
 def test_whole_or_unknown_rules_are_no_cause(recorded_look: Looks, rules: Any) -> None:
     look = recorded_look("firewall_flushed")

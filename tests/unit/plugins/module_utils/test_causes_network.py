@@ -133,7 +133,8 @@ def holder(**more: Any) -> dict[str, Any]:
     return {
         "service": "server", "address": "0.0.0.0", "port": 8080, "protocol": "tcp", "pid": 13175, "command": "python3",
         "user": "nobody", "since": "2026-11-24T14:51:41Z", "unit": "file-share.service", "container_id": None,
-        "proxy": False, "publisher": None, "publishers_known": True, **more,
+        "proxy": False, "publisher": None, "publishers_known": True,
+        "parent": "systemd", "kept_by_engine": False, **more,
     }  # fmt: skip
 
 

@@ -124,39 +124,49 @@ def test_who_listens_where_a_service_is_to_be_published(engine: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "publisher", "known"),
+    ("answer", "parent", "publisher", "known", "kept"),
     [
-        ("printf 'shop-web-1\\tshop\\tweb\\n'", "shop-web-1", True),
-        ("true", None, True),
-        ("exit 1", None, False),
+        ("printf 'shop-web-1\\tshop\\tweb\\n'", "dockerd", "shop-web-1", True, False),
+        ("true", "systemd", None, True, False),
+        ("true", "dockerd", None, True, True),
+        ("exit 1", "dockerd", None, False, False),
     ],
 )
 def test_a_proxy_of_the_engine_is_named_by_its_container(
-    engine: Any, monkeypatch: pytest.MonkeyPatch, answer: str, publisher: str | None, known: bool
+    engine: Any, monkeypatch: pytest.MonkeyPatch, answer: str, parent: str, publisher: str | None, known: bool, kept: bool
 ) -> None:
-    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy", "pid": 7} for one in wanted])
+    proxy = {"command": "docker-proxy", "pid": 7, "parent": parent}
+    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**one, **proxy} for one in wanted])
     engine.does("docker_ps", answer)
     found = look(engine, project(8080), {}, service("exited"))["holders"][0]
     assert found["proxy"]
-    assert (found["publisher"], found["publishers_known"]) == (publisher, known)
+    assert (found["publisher"], found["publishers_known"], found["kept_by_engine"]) == (publisher, known, kept)
 
 
 def test_another_container_of_the_same_service_is_not_in_the_way(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy"} for one in wanted])
+    monkeypatch.setattr(
+        _host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy", "parent": "dockerd"} for one in wanted]
+    )
     engine.does("docker_ps", "printf 'marketplace-server-2\\tmarketplace\\tserver\\n'")
     assert look(engine, project(8080), {}, service("exited"))["holders"] == []
 
 
 def test_a_proxy_that_the_engine_has_just_started_is_asked_for_again(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its container is not called running before it."""
-    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy"} for one in wanted])
+    monkeypatch.setattr(
+        _host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy", "parent": "dockerd"} for one in wanted]
+    )
     engine.does("docker_ps", "[ -e $0.asked ] && printf 'marketplace-server-1\\tmarketplace\\tserver\\n'; touch $0.asked")
     assert look(engine, project(8080), {}, service("restarting"))["holders"] == []
 
 
 def test_a_proxy_that_ends_a_moment_later_is_in_nobodys_way(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([["docker-proxy"], []])
-    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**wanted[0], "command": command} for command in next(looks)])
+    monkeypatch.setattr(
+        _host_ports,
+        "holders",
+        lambda wanted: [{**wanted[0], "command": command, "parent": "systemd"} for command in next(looks)],
+    )
     engine.does("docker_ps", "true")
     assert look(engine, project(8080), {}, service("restarting"))["holders"] == []
 
