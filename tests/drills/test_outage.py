@@ -18,6 +18,7 @@ from drills.steps import (
     asked_for,
     healthy_services_were_left_alone,
     left_to_a_person,
+    one_line,
     plan_changes_nothing,
     record_is_whole,
     second_run_does_nothing,
@@ -70,7 +71,7 @@ def test_outage(
     left_open = interruption.open_ended and drill.timeline()[-1]["event"] == "intent"
     final = drill.run("outage", *arguments, callback="monero_marketplace.incident.oncall")
     # A host that goes down while Docker starts a container can come up with its ports taken: the drill outage-ports-kept.
-    if reboot and KEPT in final.output:
+    if reboot and KEPT in one_line(final):
         final = drill.run(
             "outage", "-e", f"confirm={asked_for(final, 'restart_docker:*')}", callback="monero_marketplace.incident.oncall"
         )
