@@ -21,9 +21,10 @@ options:
     elements: dict
     default: []
   unsettled:
-    description: Whether damage was seen in an earlier run, and the database was not compared with the chain since. Then it stays frozen.
-    type: bool
-    default: false
+    description:
+      - The C(unsettled) of M(monero_marketplace.incident.backup_restore), where damage was seen in an earlier run and the database was not
+        compared with the chain since. Then it stays frozen, and is damaged still where its newest part is only in the kept copy.
+    type: dict
 """
 
 EXAMPLES = r"""

@@ -70,7 +70,7 @@ def noted(state_dir: str, path: str) -> dict[str, Any] | None:
 def preserve(path: str, keep_dirs: list[str], state_dir: str, dry: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     """Copies of the whole set, each equal to what it was taken from. The same set is kept once."""
     names = _names(path)
-    if "" not in names and (rescued := _rescued(path, state_dir)) is not None:
+    if (rescued := _rescued(path, state_dir, names)) is not None:
         return rescued
     if not names:
         return {"changed": False, "kept": [], "kept_database": ""}
@@ -140,13 +140,28 @@ def _names(path: str) -> dict[str, str]:
     return first
 
 
-def _rescued(path: str, state_dir: str) -> dict[str, Any] | None:
-    """A removed database that was kept through whoever held it; that process has ended since, and nothing else is left of it."""
+def lives_in(path: str, state_dir: str) -> str:
+    """The kept copy that alone has what a process had in removed files, as long as nobody put any of it back; else nothing.
+
+    With the process those files are gone, and what has a name looks whole again: an older moment.
+    """
+    rescued = _rescued(path, state_dir, _names(path))
+    return str(rescued["kept_database"]) if rescued is not None else ""
+
+
+def _rescued(path: str, state_dir: str, names: dict[str, str]) -> dict[str, Any] | None:
+    """What was kept through whoever held it; that process has ended since, and what is left has not been touched."""
     earlier = noted(state_dir, path)
     if earlier is None or not any(str(where).startswith("/proc/") for where, _sha, _state in earlier["sources"]):
         return None
+    here = {name: where for name, where in names.items() if not name.endswith(DERIVED)}
+    if not earlier["set"].keys() - here.keys():
+        return None  # all of it is there, or is still held
+    if "" in here and not all(_database_files.sha256(where) == earlier["set"].get(name) for name, where in here.items()):
+        return None  # somebody wrote to it, or put something else there
     base = os.path.join(str(earlier["folder"]), f"{os.path.basename(path)}.CORRUPTED-{int(earlier['epoch'])}")
     kept = [(name, digest, base + name) for name, digest in earlier["set"].items()]
+    lives = next((name for name in reversed(earlier["set"]) if "deleted" in name and name.endswith(".db")), "")
     if not all(os.path.lexists(target) and _database_files.sha256(target) == digest for _name, digest, target in kept):
         return None
     return {
@@ -155,7 +170,7 @@ def _rescued(path: str, state_dir: str) -> dict[str, Any] | None:
             {"source": path + name, "path": target, "sha256": digest, "bytes": os.path.getsize(target), "new": False}
             for name, digest, target in kept
         ],
-        "kept_database": base,
+        "kept_database": base + lives,
     }
 
 

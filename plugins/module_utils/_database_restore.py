@@ -91,6 +91,8 @@ def _done(wanted: Wanted, dry: bool, tell: Callable[[str], None]) -> dict[str, A
             _database_plan.tidy(wanted.path)
         result = ended or {"changed": False, "did": [], "kept": [], "resumed": False}
         unsettled = _database_unsettled.standing(wanted.state_dir, wanted.path)
+        if unsettled is not None and unsettled["stage"] == "damaged":
+            unsettled["lives_in"] = _database_keep.lives_in(wanted.path, wanted.state_dir)
         return {**result, "restored": _last(wanted), "unsettled": unsettled}
     if ended is not None and (dry or ended["plan"]["hash"] == wanted.plan):
         return ended

@@ -26,12 +26,22 @@ NO_DAMAGE = {
 }
 
 
-def verdict(sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = (), unsettled: bool = False) -> dict[str, Any]:
+def verdict(
+    sqlite: Mapping[str, Any], strangers: Sequence[Mapping[str, Any]] = (), unsettled: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """state: sound, damaged or unproven. stays: whether the database stays frozen, as damage was seen.
 
-    unsettled: damage was seen in an earlier run, and nobody has compared since. Then it stays, however whole it looks.
+    unsettled: damage was seen in an earlier run, and nobody has compared since. Then it stays, however whole it looks. Where it lives in
+    a kept copy, it is whole because its newest part is gone, and nobody mended it.
     """
     found = _judged(sqlite, strangers)
+    if unsettled and found["state"] == "sound" and unsettled.get("lives_in"):
+        said = (
+            f"{sqlite.get('path') or 'the database'} is of an older moment: what was in files that had lost their names is only in "
+            f"{clean_line(str(unsettled['lives_in']), 300)} and beside it"
+        )
+        older = {**sqlite, "state": "deleted_but_open", "sentences": [said]}
+        return {**found, "sqlite": older, "state": "damaged", "stays": True, "sentences": [said]}
     if unsettled and not found["stays"]:
         why = f"{found['why']}; " if found["why"] else ""
         return {**found, "stays": True, "why": f"{why}it was damaged before, and was not compared with the chain since"}

@@ -221,6 +221,8 @@ unsettled:
   description:
     - The note of V(preserved) and V(restored) that the database has still to be compared with the chain, however it looks, as C(stage)
       (V(damaged), V(restored) or V(reopening)), C(at), C(kept_database), C(by_restore) and C(services) to start. Null where it was opened since.
+    - While it is V(damaged) also C(lives_in), the kept copy that alone has what a process, ended since, had in removed files; empty where there
+      is none, or where somebody changed or put back anything.
   returned: success, with O(state=resumed)
   type: dict
 image:

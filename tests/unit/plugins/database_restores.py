@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -179,3 +181,14 @@ def rows(path: str | Path, sql: str = "SELECT count(*) FROM users") -> Any:
         for suffix in ("", "-wal", "-shm"):
             if os.path.exists(f"{copy}{suffix}"):
                 os.unlink(f"{copy}{suffix}")
+
+
+def holding(path: Path) -> subprocess.Popen[str]:
+    """A process that has the database open, as the server would, with a commit that only its -wal holds."""
+    code = (
+        "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('PRAGMA journal_mode=WAL');"
+        "d.execute(\"INSERT INTO users VALUES(2000, 'held')\"); d.commit(); print('ready', flush=True); sys.stdin.read()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None and child.stdout.readline() == "ready\n"
+    return child

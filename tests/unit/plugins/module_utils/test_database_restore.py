@@ -9,7 +9,6 @@ import gzip
 import os
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from unit.plugins.database_restores import (
     digest,
     do,
     everything,
+    holding,
     make,
     refused,
     restored,
@@ -84,17 +84,6 @@ def test_the_first_folder_with_room_is_taken(tmp_path: Path, monkeypatch: pytest
     assert os.path.dirname(kept) == folders[1] and stat.S_IMODE(os.stat(folders[1]).st_mode) == 0o700
     (tmp_path / "data/marketplace.db-wal").write_bytes(b"another")
     assert "must stay" in refused(tmp_path, wanted(tmp_path, "preserved", keep_dirs=folders[:1]), "no_space")
-
-
-def holding(path: Path) -> subprocess.Popen[str]:
-    """A process that has the database open, as the server would, with a commit that only its -wal holds."""
-    code = (
-        "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('PRAGMA journal_mode=WAL');"
-        "d.execute(\"INSERT INTO users VALUES(2000, 'held')\"); d.commit(); print('ready', flush=True); sys.stdin.read()"
-    )
-    child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None and child.stdout.readline() == "ready\n"
-    return child
 
 
 @pytest.mark.parametrize("gone", [("", "-wal", "-shm"), ("-wal",)])

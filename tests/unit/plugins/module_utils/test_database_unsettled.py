@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
-from unit.plugins.database_restores import digest, do, refused, restored, rows, shop, wanted
+from unit.plugins.database_restores import digest, do, holding, make, refused, restored, rows, shop, wanted
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_files, _database_keep
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran
@@ -133,3 +134,39 @@ def test_what_was_mended_by_hand_is_never_taken_for_an_earlier_restore(tmp_path:
     for state in ("preserved", "reopening"):
         do(wanted(tmp_path, state))
         assert not do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]["by_restore"]
+
+
+def lives_in(tmp_path: Path) -> str:
+    return str(do(wanted(tmp_path, "resumed"), dry=True)["unsettled"]["lives_in"])
+
+
+@pytest.mark.parametrize("gone", [("-wal", "-shm"), ("", "-wal", "-shm")])
+def test_what_ended_with_its_process_is_not_taken_for_mended(tmp_path: Path, gone: tuple[str, ...]) -> None:
+    """Without the -wal that was removed the database is whole, and of an older moment."""
+    database = make(tmp_path / "data/marketplace.db")
+    child = holding(database)
+    for suffix in gone:
+        os.unlink(f"{database}{suffix}")
+    if "" in gone:
+        make(database, 5)
+    kept = do(wanted(tmp_path, "preserved"))["kept_database"]
+    assert lives_in(tmp_path) == "", "it is held, and that is what is looked at"
+    child.kill()
+    child.communicate()
+    again = do(wanted(tmp_path, "preserved"))
+    assert (lives_in(tmp_path), again["kept_database"], again["changed"]) == (kept, kept, False)
+    assert rows(kept, "SELECT name FROM users WHERE id=2000") == [("held",)]
+    if "" not in gone:
+        shutil.copy(f"{kept}-wal", f"{database}-wal")
+        assert lives_in(tmp_path) == "", "all of it is back"
+        os.unlink(f"{database}-wal")
+    os.unlink(database)
+    make(database, 7)
+    assert lives_in(tmp_path) == "", "somebody put another one there"
+
+
+def test_of_what_was_removed_by_name_nothing_lives_elsewhere(tmp_path: Path) -> None:
+    database = shop(tmp_path)
+    do(wanted(tmp_path, "preserved"))
+    os.unlink(f"{database}-wal")
+    assert lives_in(tmp_path) == ""

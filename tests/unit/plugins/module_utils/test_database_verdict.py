@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_verdict import verdict
 
+DAMAGED = {"stage": "damaged", "kept_database": "/data/marketplace.db.CORRUPTED-1", "lives_in": ""}
 STRANGER = {"pid": 4121, "command": "sqlite3", "user": "deploy", "files": ["db"]}
 
 
@@ -58,12 +59,20 @@ def test_with_a_stranger_nothing_is_proven() -> None:
     assert "sqlite3 (pid 4121)" in verdict({"state": "ok"}, [STRANGER])["why"]
 
 
+def test_what_looks_whole_because_its_newest_part_is_gone_is_damaged() -> None:
+    looked = {"state": "ok", "certain": True, "path": "/data/marketplace.db"}
+    found = verdict(looked, unsettled={**DAMAGED, "lives_in": "/data/marketplace.db.CORRUPTED-1"})
+    assert (found["state"], found["stays"], found["sqlite"]["state"]) == ("damaged", True, "deleted_but_open")
+    assert "of an older moment" in found["sentences"][0] and "/data/marketplace.db.CORRUPTED-1" in found["sentences"][0]
+    assert verdict(looked, unsettled={**DAMAGED, "lives_in": ""})["state"] == "sound"
+
+
 @pytest.mark.parametrize("state", ["ok", "locked", "suspect", "encrypted", "encrypted_wrong_key"])
 def test_what_was_damaged_before_stays_until_it_is_compared_with_the_chain(state: str) -> None:
-    found = verdict({"state": state, "certain": True}, unsettled=True)
+    found = verdict({"state": state, "certain": True}, unsettled=DAMAGED)
     assert found["stays"] and "not compared with the chain" in found["why"]
     assert found["state"] == ("sound" if state == "ok" else "unproven")
-    assert verdict({"state": "ok"}, [STRANGER], unsettled=True)["stays"]
+    assert verdict({"state": "ok"}, [STRANGER], unsettled=DAMAGED)["stays"]
 
 
 @pytest.mark.parametrize(
