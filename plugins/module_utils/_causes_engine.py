@@ -63,50 +63,64 @@ def firewall_flushed(view: View) -> Iterator[Finding]:
             "Docker was restarted in this run and its firewall rules are missing again: what loads the host's own rules? "
             "`iptables -t nat -S` shows what is there, `journalctl -b -u nftables -u firewalld -u ufw` who wrote it."
         )
-    elif not _count(view):
-        found.do, found.reason = "restart_docker", "nothing runs that it could end"
     else:
-        _leave_cleanly(
-            view, found, "restart_docker", f"only a restart of Docker writes them anew, and it ends all containers: {_CLEANLY}"
-        )
+        _restart(view, found, "only a restart of Docker writes them anew")
     yield found
 
 
 def ports_kept(view: View) -> Iterator[Finding]:
     """Stopped while it started a container, the daemon opens that one's ports when it comes up, and never gives them back."""
-    kept = [one for one in view.network.get("holders") or [] if one["kept_by_engine"] and _would_start(view, one["service"])]
-    if view.daemon["state"] != "running" or not kept or (view.engine.get("firewall") or {}).get("missing"):
+    held = [one for one in view.network.get("holders") or [] if _would_start(view, one["service"])]
+    others = {one["service"] for one in held if not one["kept_by_engine"]}
+    kept = [one for one in held if one["service"] not in others]
+    if view.daemon["state"] != "running" or not kept:
         return
     names = list(dict.fromkeys(one["service"] for one in kept))
     ports = listed(list(dict.fromkeys(f"{one['port']}/{one['protocol']}" for one in kept)))
     found = Finding(
         None, f"Docker keeps {ports} of {listed(names)} for a container that it does not run", harms=frozenset(names)
     )
-    found.evidence = [_proxy_words(one) for one in kept[:1]]
+    found.evidence = [_keeper(one) for one in kept[:1]]
+    if (view.engine.get("firewall") or {}).get("missing"):
+        yield found  # the restart that writes the rules anew gives them back too
+        return
     ages = [view.seconds_since(one["since"]) for one in kept]
     if any(age is not None and age < STARTING_SECONDS for age in ages) and not view.site.patience_over:
         found.wait_for = f"{listed(names)}, which somebody may be starting just now"
     elif view.tried_on_host("restart_docker"):
         found.escalate = "Docker was restarted in this run and keeps ports again: `journalctl -b -u docker | grep stale` on the host shows whose."
-    elif not _count(view):
-        found.do, found.reason = "restart_docker", "nothing runs that it could end"
     else:
-        _leave_cleanly(
-            view, found, "restart_docker", f"only a restart of Docker gives them back, and it ends all containers: {_CLEANLY}"
-        )
+        _restart(view, found, "only a restart of Docker gives them back")
     yield found
 
 
+def _restart(view: View, found: Finding, only: str) -> None:
+    """At once where nothing could end with it, else left cleanly first; not where Docker and its own files do not agree on that."""
+    if _count(view):
+        ends = (
+            "it may end containers, though live-restore is on" if view.daemon.get("live_restore") else "it ends all containers"
+        )
+        _leave_cleanly(view, found, "restart_docker", f"{only}, and {ends}: {_CLEANLY}")
+    elif running := [name for name, one in view.services.items() if one["state"] in ("running", "paused", "restarting")]:
+        found.escalate = (
+            f"{only[0].upper()}{only[1:]}, and which containers end with it could not be read from Docker's own files, though "
+            f"{listed(running, len(view.services))} run: leave them cleanly by hand."
+        )
+    else:
+        found.do, found.reason = "restart_docker", "nothing runs that it could end"
+
+
 def _would_start(view: View, name: str) -> bool:
-    """One that the engine is about to start once more meets its own proxy."""
+    """One that the engine is about to start once more meets its own proxy; a frozen one is not started at all."""
     service = view.services[name]
-    return not service["job"] and service["state"] != "restarting"
+    return not service["job"] and service["state"] != "restarting" and view.frozen(name) is None
 
 
-def _proxy_words(one: dict[str, Any]) -> str:
+def _keeper(one: dict[str, Any]) -> str:
     since = epoch(one["since"])
     when = f", since {clock_time(since)}" if since is not None else ""
-    return f"docker-proxy (pid {one['pid']}{when}) is a child of the running daemon, and no container publishes {one['port']}/{one['protocol']}"
+    who = "is" if one["command"] == "dockerd" else "is a child of"
+    return f"{one['command']} (pid {one['pid']}{when}) {who} the running daemon, and no container publishes {one['port']}/{one['protocol']}"
 
 
 def _leave_cleanly(view: View, found: Finding, step: str, reason: str) -> None:

@@ -25,8 +25,10 @@ def port_taken(view: View, service: dict[str, Any]) -> Finding | None:
     held = [one for one in view.network.get("holders") or [] if one["service"] == name and not _is_its_own(one, service)]
     if not held or service["job"] or service["state"] in (None, "running", "paused"):
         return None
-    if any(one["kept_by_engine"] for one in held):
+    if all(one["kept_by_engine"] for one in held) and view.frozen(name) is None:
         return Finding(name, f"{name} does not run and cannot start", consequence_of=PORTS_KEPT)
+    # Whoever is not the engine has to go first: a restart of Docker would be in vain.
+    held = [one for one in held if not one["kept_by_engine"]] or held
     one = held[0]
     who = _holder(one)
     looked = f"`ss -ltnp 'sport = :{one['port']}'`" if one["protocol"] == "tcp" else f"`ss -lunp 'sport = :{one['port']}'`"
@@ -52,17 +54,24 @@ def _holder(one: dict[str, Any]) -> str:
     facts += [one["unit"]] if one["unit"] and not one["proxy"] else []
     facts += [f"since {clock_time(since)}"] if since is not None else []
     who = one["command"] or "a process"
-    if one["proxy"] and one["publisher"]:
+    if one["kept_by_engine"]:
+        who = f"{who} of the running Docker daemon"
+    elif one["proxy"] and one["publisher"]:
         who = f"container {one['publisher']} by {who}"
-    elif one["proxy"] and one["publishers_known"]:
+    elif _is_left_behind(one):
         who = f"{who}, left behind by a Docker daemon that died"
     return f"{who} ({', '.join(facts)})"
+
+
+def _is_left_behind(one: dict[str, Any]) -> bool:
+    """A proxy without a container, whose daemon has ended: what has lost its parent is given to process 1."""
+    return bool(one["proxy"] and one["publishers_known"] and not one["publisher"] and one["parent"] == 1)
 
 
 def _holder_answer(one: dict[str, Any]) -> str:
     if one["proxy"] and one["publisher"]:
         return f"Decide which of both keeps port {one['port']}: stop container {one['publisher']} or publish it elsewhere"
-    if one["proxy"] and one["publishers_known"]:
+    if _is_left_behind(one):
         return f"No container publishes port {one['port']}, so nobody needs that docker-proxy: end it (`kill {one['pid']}`)"
     return f"Find out who started it and stop it or move it off port {one['port']}"
 

@@ -56,7 +56,7 @@ SKEW_SECONDS = 300.0
 _ENDING = re.compile(r"(?:\.(?:db|sqlite3?|sql))?(?:\.(?:gz|zst))?\.gpg\Z", re.I)
 _WALLETS = (".tar.gz.gpg", ".tar.gpg")
 # The host has to be mended before any archive can be judged.
-_OURS = ("no_space", "no_gpg", "no_unpacker")
+_OURS = ("no_space", "no_gpg", "no_unpacker", "slow_disk")
 
 
 @dataclass(frozen=True)
@@ -266,6 +266,10 @@ def _prepared(
                 hashing.answer(name, question.bounds.seconds)
     try:
         hashing.answer("on_disk", question.bounds.seconds)
+    except KeyError:
+        where = os.path.dirname(image)
+        raise BadArchive("slow_disk", f"{where}: the image was not written to the disk in time (database_timeout).") from None
+    try:
         digests = {name: str(hashing.answer(name, question.bounds.seconds)) for name in ("archive", "image")}
     except KeyError:
         raise BadArchive("too_slow", f"{archive} was not read to its end in time (database_timeout).") from None

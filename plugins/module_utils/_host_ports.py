@@ -113,10 +113,10 @@ def _who(pid: int | None, proc: str) -> dict[str, Any]:
     return known
 
 
-def _parent(pid: int, proc: str) -> str | None:
-    """The name of its parent: whether a proxy is the running daemon's, or one that died left it behind."""
+def _parent(pid: int, proc: str) -> int | None:
+    """Its parent: whether a proxy is the running daemon's, or one that died left it behind."""
     fields = _text(f"{proc}/{pid}/stat").rpartition(")")[2].split()
-    return clean_line(_text(f"{proc}/{fields[1]}/comm").rstrip("\n"), 40) or None if len(fields) > 1 else None
+    return int(fields[1]) if len(fields) > 1 and fields[1].isdecimal() else None
 
 
 def _text(path: str) -> str:

@@ -12,7 +12,11 @@ import os
 import time
 from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _host_ports, _network_parse
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _engine_process,
+    _host_ports,
+    _network_parse,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_host import container_of
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_parse import Project, objects
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
@@ -149,14 +153,17 @@ def _holders(project: Project, down: list[str], timeout: float) -> list[dict[str
 def _with_publishers(project: Project, holders: list[dict[str, Any]], timeout: float) -> list[dict[str, Any]]:
     """Each with the container it listens for, without those that do so for the service itself."""
     found: list[dict[str, Any]] = []
+    daemon = _engine_process.daemon_pid() if _engine_process.is_local() else None
     for one in holders:
-        one["proxy"] = one["command"] == "docker-proxy"
+        # Without its userland proxy the daemon itself listens.
+        own = daemon is not None and daemon in (one["pid"], one["parent"])
+        one["proxy"] = one["command"] == "docker-proxy" or own
         publishers = _publishers(one, timeout) if one["proxy"] else []
         if any((other, service) == (project.name, one["service"]) for _name, other, service in publishers or []):
             continue  # another container of the same service
         one["publisher"] = publishers[0][0] if publishers else None
         one["publishers_known"] = publishers is not None
-        one["kept_by_engine"] = one["proxy"] and publishers == [] and one["parent"] == "dockerd"
+        one["kept_by_engine"] = own and publishers == []
         found.append(one)
     return found
 

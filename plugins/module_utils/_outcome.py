@@ -125,6 +125,14 @@ def thawing(run: Mapping[str, Any], freeze: Mapping[str, Any]) -> str:
     return as_typed(run, thaw_words(str(freeze["name"]), str(run["host"])))
 
 
+def _after_a_failed_proof(run: Mapping[str, Any], proof: Mapping[str, Any]) -> list[str]:
+    """What this playbook is for was mended, and customers are not served all the same."""
+    if proof.get("next"):
+        return [f"read docs/{run['playbook']}.md"]  # it is this playbook's own matter, and it has done what it can
+    # As long as payouts are frozen no playbook starts what they keep down.
+    return [thaw_words(str(one["name"]), str(run["host"])) for one in run.get("freezes") or []] or [command(run, "outage")]
+
+
 def judge(run: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a run on one host: what the summary, the record and machines read."""
     findings = run.get("findings") or {}
@@ -144,7 +152,7 @@ def judge(run: Mapping[str, Any]) -> dict[str, Any]:
         # What this playbook was for is well, and beside it something is not.
         following.append(command(run, proof["next"]))
     elif ended == "escalated" and proof.get("verdict") == "failed" and not following and run["playbook"] != "outage":
-        following.append(command(run, "outage"))
+        following += _after_a_failed_proof(run, proof)
     why = [sentence for sentence in (refusal.get("sentence"), failure.get("sentence")) if sentence]
     why += [str(item["sentence"]) for item in findings.get("escalate") or []]
     why += [f"{step['what']}: {step['why']}" for step in findings.get("confirm") or [] if not step.get("given")]

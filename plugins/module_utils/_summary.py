@@ -59,7 +59,7 @@ BACKUPS = {
 LOSSES = {
     "restored": ("cause", "did", "lost", "proof", "risk", "record"),
     "needs_confirmation": ("cause", "lost", "why", "next", "did", "record", "risk"),
-    "escalated": ("cause", "did", "lost", "why", "proof", "next", "record", "risk"),
+    "escalated": ("cause", "lost", "why", "proof", "next", "did", "record", "risk"),
 }
 
 
@@ -272,7 +272,10 @@ def labelled(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         order = BACKUPS[outcome]
         parts["backup"] = parts["backup"] + parts["risk"]
     joiner = {"plan": "; ", "why": "; ", "next": "  or  "}
-    found = [(label, joiner.get(label, DOT).join(parts[label])) for label in order if parts[label]][:MOST_LINES]
+    lines = [(label, joiner.get(label, DOT).join(parts[label])) for label in order if parts[label]]
+    # Where the post-mortem begins, and what could not be written there, is never what there is no room for.
+    behind = [one for one in lines[MOST_LINES:] if one[0] == "record"]
+    found = lines[: MOST_LINES - len(behind)] + behind
     return found + [("log" if not number else "", line) for number, line in enumerate(log_lines(result.get("log")))]
 
 

@@ -121,6 +121,8 @@ def propose(
     found = Proposal(severity, reason, playbook)
     roots = [one for one in (plan or {}).get("causes") or [] if not one.get("consequence_of")]
     alone = plan is not None and not (plan["escalate"] or plan["confirm"]) and bool(plan["steps"] or plan["waiting"])
+    # Steps for somebody else bring no wallet back.
+    alone = alone and (not (out_of_reach(wallets) or signs.gravest) or bool(_sick(plan) & {None, *_money(site)}))
     if severity == "P1" and not alone:
         found.page.append("Incident Commander: no playbook ends this alone")
     elif severity == "P1":
@@ -149,9 +151,17 @@ def _is_the_database(compose: Mapping[str, Any], about: set[str | None], site: M
     if about and about == {site.get("database_service")}:
         return True
     states = {one["name"]: one["state"] for one in compose.get("services") or []}
-    behind = {site.get("server_service"), site.get("database_service"), site.get("proxy_service")}
+    behind = _before_customers(site)
     # A server that does not run comes first, whatever its last words were.
     return bool(kept_out) and about <= behind and states.get(site.get("server_service")) == "running"
+
+
+def _money(site: Mapping[str, Any]) -> set[str]:
+    return {*site.get("wallet_services", ()), site.get("daemon_service")} - {None, ""}
+
+
+def _before_customers(site: Mapping[str, Any]) -> set[str | None]:
+    return {site.get("server_service"), site.get("database_service"), site.get("proxy_service")}
 
 
 def _sick(plan: Mapping[str, Any] | None) -> set[str | None]:
@@ -178,7 +188,8 @@ def _severity(
     causes = [one for one in (plan or {}).get("causes") or [] if one["cause"] not in ON_ITS_WAY]
     if out_of_reach(monero):
         # Also where the cause is known and small: it is what it does to people that makes an incident grave.
-        return "P1", "; ".join([out_of_reach(monero), *(one["sentence"] for one in causes[:1])])
+        why = [one["sentence"] for one in causes if one.get("service") in {None, *_money(site)}]
+        return "P1", "; ".join([out_of_reach(monero), *why[:1]])
     if ratio is not None and ratio > float(site.get("error_ratio_limit") or 0.05):
         return "P2", f"{100 * ratio:.1f} % of the requests of the last minutes failed"
     hurting = [one for one in causes if not any(word in str(one.get("service")) for word in MONITORING)]
@@ -209,10 +220,12 @@ def _playbook(
 ) -> str | None:
     if compose is None:
         return "outage"
-    money = {*site.get("wallet_services", ()), site.get("daemon_service")} - {None, ""}
+    money = _money(site)
     # Also where they only come up: its playbook waits for them, and knows what they may be falling over again and again.
     about = _sick(plan) or {one.get("service") for one in (plan or {}).get("causes") or []}
     if about and about <= money:
+        return "monero_rpc"
+    if out_of_reach(monero) and not about & {None, *money, *_before_customers(site)}:
         return "monero_rpc"
     if _is_the_database(compose, about, site, kept_out):
         return "database"

@@ -26,9 +26,11 @@ SILENT = ("not_responding", "port_closed")
 # What LMDB and monerod say of a chain database that cannot be read; a lock, a right or a full disk is none of these.
 _DAMAGE = re.compile(
     r"MDB_(?:CORRUPTED|PAGE_NOTFOUND|INVALID|PANIC|VERSION_MISMATCH)|(?:lmdb|blockchain|database|\bdb\b).*(?:corrupt|damaged|invalid page)"
-    r"|(?:failed|error|unable) .*(?:lmdb|blockchain db|blockchain database|open database|retrieved? .*from the db)|failed -- .*not in db",
+    r"|(?:failed|error|unable) .*(?:lmdb|blockchain db|blockchain database|open database)",
     re.IGNORECASE,
 )
+# A sound one says these too, to whoever asks for a block that it does not have: they count only where it ends at each start.
+_MISSED = re.compile(r"(?:failed|error|unable) .*retrieved? .*from the db|failed -- .*not in db", re.IGNORECASE)
 DOUBTFUL = "deposits in the last blocks may be unconfirmed again: count their confirmations anew before anything is paid out"
 _NO_DAMAGE = re.compile(
     r"permission denied|no space left|resource temporarily unavailable|read-only file system|already running", re.I
@@ -65,8 +67,12 @@ def halted(view: WalletView) -> Finding | None:
     return found
 
 
+def _says_damage(line: str, falls: bool) -> bool:
+    return bool(_DAMAGE.search(line) or (falls and _MISSED.search(line)))
+
+
 def chain_damaged(view: WalletView) -> Finding | None:
-    lines = [line for line in _log(view) if _DAMAGE.search(line) and not _NO_DAMAGE.search(line)]
+    lines = [line for line in _log(view) if _says_damage(line, _falls(view)) and not _NO_DAMAGE.search(line)]
     if (
         not lines
         or view.daemon["state"] not in ("container_down", *SILENT)

@@ -257,7 +257,7 @@ kind:
       V(keys), V(unknown), V(changed), V(journal), V(missing), V(not_in_archive), or what is wrong with the archive, such as
       V(wrong_passphrase), V(damaged), V(unsafe) and V(too_big).
     - For a database also V(no_good_backup), V(no_plan), V(from_future), V(not_a_database), V(page_damage), V(btree_damage), V(foreign_key_damage),
-      V(invariant_damage), V(suspect), V(unfinished), V(no_unpacker), V(too_slow), V(unreadable), V(encrypted), V(begun) and V(busy).
+      V(invariant_damage), V(suspect), V(unfinished), V(no_unpacker), V(slow_disk), V(too_slow), V(unreadable), V(encrypted), V(begun) and V(busy).
   returned: failure
   type: str
 """

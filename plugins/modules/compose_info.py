@@ -188,7 +188,7 @@ compose:
           off its network where an earlier run was about to put it back.
         - C(nginx) has each nginx in a running container, with C(service), C(container_id), C(pid), C(options) and the C(workers).
         - C(holders) has who listens on a host port of a service that does not run, with C(service), C(port), C(protocol), C(address),
-          C(pid), C(command), C(user), C(since), C(unit), C(container_id), the name of its C(parent), C(proxy) for a proxy of the engine,
+          C(pid), C(command), C(user), C(since), C(unit), C(container_id), the pid of its C(parent), C(proxy) for a proxy of the engine,
           its C(publisher), and C(kept_by_engine), true for a proxy that the running daemon has and no container of it.
         - C(names) has all networks of the engine and C(missing) those of the project that do not exist; null where that is not known.
         - C(subnets) is null unless networks and containers are missing, else C(needed), C(free) (counted up to that), C(networks),

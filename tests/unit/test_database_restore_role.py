@@ -43,6 +43,15 @@ def test_the_shop_opens_on_a_sound_database_and_notes_it_before_the_freeze_goes_
     assert looked < noted < thawed < order.index("command") < order.index("backup_restore reopened")
 
 
+def test_from_the_thaw_on_no_run_says_that_the_shop_is_closed_whatever_fails_then() -> None:
+    tasks = load(ROLE / "tasks/reopen.yml")
+    [opened] = [number for number, one in enumerate(tasks) if "'opened': true" in str(one)]
+    [thawed] = [number for number, one in enumerate(tasks) if "payout_freeze" in str(one) and "thawed" in str(one)]
+    assert [module(one).rpartition(".")[2] for one in tasks[thawed + 1 : opened + 1]] == ["set_fact", "set_fact"]
+    [proxy] = [one for one in tasks if "reload_proxy" in str(one)]
+    assert "ansible_failed_result.msg" in str(proxy["rescue"]) and "'reloaded '" not in str(proxy["rescue"])
+
+
 @pytest.mark.parametrize("step", ["reconcile", "reopen"])
 def test_who_settles_mismatches_one_by_one_is_not_refused_for_too_many_attempts(step: str) -> None:
     assert listed(step)[0]["vars"]["incident_attempts"] >= 1000

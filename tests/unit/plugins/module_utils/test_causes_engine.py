@@ -140,7 +140,7 @@ def ports_kept(look: dict[str, Any], since: str = "2026-11-24T11:00:00Z", **more
     look["endpoints"][1].update(status=None, error="reset")
     proxy = {
         "service": "nginx", "address": "0.0.0.0", "protocol": "tcp", "pid": 194, "command": "docker-proxy", "user": "root",
-        "since": since, "unit": None, "container_id": None, "parent": "dockerd", "proxy": True, "publisher": None,
+        "since": since, "unit": None, "container_id": None, "parent": 74, "proxy": True, "publisher": None,
         "publishers_known": True, "kept_by_engine": True, **more,
     }  # fmt: skip
     look["network"] = {**look["network"], "holders": [{**proxy, "port": 80}, {**proxy, "port": 443, "pid": 185}]}
@@ -160,6 +160,46 @@ def test_ports_that_the_daemon_keeps_for_nobody_are_asked_for(recorded_look: Loo
     assert [(one["what"], one["given"]) for one in asked["confirm"]] == [("restart_docker:10-containers", False)]
     assert doing(decided(look, "restart_docker:10-containers")) == ["stop_cleanly"]
     assert doing(decided(ended(look), "restart_docker:10-containers", tried=("stop_cleanly",)))[0] == "restart_docker"
+
+
+def test_where_nothing_lives_the_ports_come_back_at_once_and_where_nobody_can_tell_not_at_all(recorded_look: Looks) -> None:
+    for prepare in (ports_kept, lambda look: look):
+        look = prepare(recorded_look("firewall_flushed"))
+        look["engine"]["living"] = []
+        found = decided(look)
+        assert doing(found) == [] and found["confirm"] == [], "ten services run, whatever Docker's files say"
+        assert "leave them cleanly by hand" in found["escalate"][0]["sentence"]
+        for one in look["services"]:
+            exit_now(look, one["name"], 0)
+        assert doing(decided(look))[0] == "restart_docker"
+
+
+def test_somebody_else_on_another_port_of_it_goes_first(recorded_look: Looks) -> None:
+    look = ports_kept(recorded_look("firewall_flushed"))
+    look["network"]["holders"][0].update(command="apache2", proxy=False, kept_by_engine=False, parent=1)
+    found = decided(look)
+    assert roots(found) == [("port-taken", "nginx")] and found["confirm"] == []
+    assert "apache2" in found["escalate"][0]["sentence"] or "apache2" in found["causes"][0]["sentence"]
+
+
+def test_ports_of_a_frozen_service_are_worth_no_restart(recorded_look: Looks) -> None:
+    found = decided(ports_kept(recorded_look("firewall_flushed")), frozen={"nginx": "payouts are frozen"})
+    assert found["confirm"] == [] and "payouts are frozen" in found["escalate"][0]["sentence"]
+
+
+def test_with_flushed_rules_one_restart_answers_both(recorded_look: Looks) -> None:
+    look = ports_kept(recorded_look("firewall_flushed"))
+    look["engine"]["firewall"] = {"missing": ["nat has no chain DOCKER"]}
+    found = decided(look)
+    assert [cause for cause, _service in roots(found)] == ["firewall-flushed", "ports-kept"]
+    assert [one["what"] for one in found["confirm"]] == ["restart_docker:10-containers"]
+
+
+def test_with_live_restore_nobody_claims_that_all_containers_end(recorded_look: Looks) -> None:
+    look = ports_kept(recorded_look("firewall_flushed"))
+    assert "it ends all containers" in decided(look)["confirm"][0]["why"]
+    look["daemon"]["live_restore"] = True
+    assert "though live-restore is on" in decided(look)["confirm"][0]["why"]
 
 
 def test_ports_that_are_kept_again_are_not_freed_again(recorded_look: Looks) -> None:

@@ -134,7 +134,7 @@ def holder(**more: Any) -> dict[str, Any]:
         "service": "server", "address": "0.0.0.0", "port": 8080, "protocol": "tcp", "pid": 13175, "command": "python3",
         "user": "nobody", "since": "2026-11-24T14:51:41Z", "unit": "file-share.service", "container_id": None,
         "proxy": False, "publisher": None, "publishers_known": True,
-        "parent": "systemd", "kept_by_engine": False, **more,
+        "parent": 1, "kept_by_engine": False, **more,
     }  # fmt: skip
 
 
@@ -163,6 +163,7 @@ def test_a_service_whose_port_is_taken_is_not_started_in_vain(recorded_look: Loo
         ({"publisher": "shop-web-1"}, "container shop-web-1 by docker-proxy (pid 7", "stop container shop-web-1"),
         ({}, "docker-proxy, left behind by a Docker daemon that died (pid 7", "`kill 7`"),
         ({"publishers_known": False}, "docker-proxy (pid 7", "Find out who started it"),
+        ({"parent": 700}, "docker-proxy (pid 7", "Find out who started it"),
     ],
 )
 def test_a_proxy_of_the_engine_has_words_of_its_own(recorded_look: Looks, facts: dict[str, Any], said: str, todo: str) -> None:

@@ -293,3 +293,13 @@ def test_a_firewall_that_does_not_answer_leaves_the_rest_of_the_look(
     found = look(project_dir, docker_timeout=1.0)
     assert found["engine"] == {} and len(found["services"]) > 0
     assert time.monotonic() - began < 15
+
+
+def test_before_docker_is_restarted_for_its_ports_it_is_looked_at_who_would_end(
+    engine: Any, project_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect._look_engine, "look", lambda *_what: {"living": None})
+    monkeypatch.setattr(collect._look_engine, "at_stake", lambda *_what: {"living": ["all of them"]})
+    for kept in (True, False):
+        monkeypatch.setattr(collect._look_network, "look", lambda *_what, kept=kept: {"holders": [{"kept_by_engine": kept}]})
+        assert look(project_dir)["engine"]["living"] == (["all of them"] if kept else None)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _host_ports, _look_network
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _engine_process, _host_ports, _look_network
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_parse import Declared, Project
 
 NET = "marketplace_default"
@@ -124,38 +124,58 @@ def test_who_listens_where_a_service_is_to_be_published(engine: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "parent", "publisher", "known", "kept"),
-    [
-        ("printf 'shop-web-1\\tshop\\tweb\\n'", "dockerd", "shop-web-1", True, False),
-        ("true", "systemd", None, True, False),
-        ("true", "dockerd", None, True, True),
-        ("exit 1", "dockerd", None, False, False),
-    ],
+    ("answer", "publisher", "known"),
+    [("printf 'shop-web-1\\tshop\\tweb\\n'", "shop-web-1", True), ("true", None, True), ("exit 1", None, False)],
 )
 def test_a_proxy_of_the_engine_is_named_by_its_container(
-    engine: Any, monkeypatch: pytest.MonkeyPatch, answer: str, parent: str, publisher: str | None, known: bool, kept: bool
+    engine: Any, monkeypatch: pytest.MonkeyPatch, answer: str, publisher: str | None, known: bool
 ) -> None:
-    proxy = {"command": "docker-proxy", "pid": 7, "parent": parent}
-    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**one, **proxy} for one in wanted])
+    held_by(monkeypatch, pid=7, parent=12)
+    monkeypatch.setattr(_engine_process, "daemon_pid", lambda: 12)
     engine.does("docker_ps", answer)
     found = look(engine, project(8080), {}, service("exited"))["holders"][0]
     assert found["proxy"]
-    assert (found["publisher"], found["publishers_known"], found["kept_by_engine"]) == (publisher, known, kept)
+    assert (found["publisher"], found["publishers_known"]) == (publisher, known)
+    assert found["kept_by_engine"] == (answer == "true")
+
+
+@pytest.mark.parametrize(
+    ("holder", "host", "kept", "proxy"),
+    [
+        ({"pid": 7, "parent": 12}, "", True, True),
+        ({"pid": 7, "parent": 1}, "", False, True),
+        # A daemon with another socket has a project of its own.
+        ({"pid": 7, "parent": 12}, "unix:///run/user/1000/docker.sock", False, True),
+        # userland-proxy: false
+        ({"pid": 12, "parent": 1, "command": "dockerd"}, "", True, True),
+        ({"pid": 12, "parent": 1, "command": "dockerd"}, "tcp://10.0.0.1:2375", False, False),
+    ],
+)
+def test_only_what_the_daemon_that_is_asked_holds_is_kept_by_it(
+    engine: Any, monkeypatch: pytest.MonkeyPatch, holder: dict[str, Any], host: str, kept: bool, proxy: bool
+) -> None:
+    held_by(monkeypatch, **holder)
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setattr(_engine_process, "daemon_pid", lambda: 12)
+    engine.does("docker_ps", "true")
+    found = look(engine, project(8080), {}, service("exited"))["holders"][0]
+    assert (found["kept_by_engine"], found["proxy"]) == (kept, proxy)
+
+
+def held_by(monkeypatch: pytest.MonkeyPatch, **holder: Any) -> None:
+    found = {"command": "docker-proxy", "pid": 7, "parent": 1, **holder}
+    monkeypatch.setattr(_host_ports, "holders", lambda wanted: [{**one, **found} for one in wanted])
 
 
 def test_another_container_of_the_same_service_is_not_in_the_way(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        _host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy", "parent": "dockerd"} for one in wanted]
-    )
+    held_by(monkeypatch)
     engine.does("docker_ps", "printf 'marketplace-server-2\\tmarketplace\\tserver\\n'")
     assert look(engine, project(8080), {}, service("exited"))["holders"] == []
 
 
 def test_a_proxy_that_the_engine_has_just_started_is_asked_for_again(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its container is not called running before it."""
-    monkeypatch.setattr(
-        _host_ports, "holders", lambda wanted: [{**one, "command": "docker-proxy", "parent": "dockerd"} for one in wanted]
-    )
+    held_by(monkeypatch)
     engine.does("docker_ps", "[ -e $0.asked ] && printf 'marketplace-server-1\\tmarketplace\\tserver\\n'; touch $0.asked")
     assert look(engine, project(8080), {}, service("restarting"))["holders"] == []
 
@@ -165,7 +185,7 @@ def test_a_proxy_that_ends_a_moment_later_is_in_nobodys_way(engine: Any, monkeyp
     monkeypatch.setattr(
         _host_ports,
         "holders",
-        lambda wanted: [{**wanted[0], "command": command, "parent": "systemd"} for command in next(looks)],
+        lambda wanted: [{**wanted[0], "command": command, "pid": 7, "parent": 1} for command in next(looks)],
     )
     engine.does("docker_ps", "true")
     assert look(engine, project(8080), {}, service("restarting"))["holders"] == []

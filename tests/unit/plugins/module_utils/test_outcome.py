@@ -7,10 +7,18 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _outcome as outcome
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import thaw_words
 
 SETTLED = {"settled": True}
 PROVEN = {"verdict": "proven", "sentences": ["GET 200 x5"]}
 CRASHING = {"settled": False, "escalate": [{"sentence": "server dies at every start"}]}
+FROZEN = {
+    "name": "payouts",
+    "since": "2026-11-24T02:14:09Z",
+    "by": "alice",
+    "reason": "an import is needed",
+    "services": ["server"],
+}
 PAUSED = {"settled": False, "confirm": [{"what": "unpause:server", "given": False, "why": "somebody paused it"}]}
 
 
@@ -62,6 +70,14 @@ def test_what_was_repaired_and_is_not_served_is_a_matter_of_outage() -> None:
     judged = outcome.judge(run(playbook="data_corruption", findings=SETTLED, proof={"verdict": "failed"}, acted=True))
     assert judged["outcome"] == "escalated" and judged["next"] == ["ansible-playbook playbooks/outage.yml --limit market-1"]
     assert outcome.judge(run(findings=SETTLED, proof={"verdict": "failed"}, acted=True))["next"] == []
+
+
+def test_a_failed_proof_sends_nobody_to_a_playbook_that_sends_him_back() -> None:
+    own = {"verdict": "failed", "next": "monero_rpc"}
+    told = run(playbook="monero_rpc", findings=SETTLED, proof=own, acted=True)
+    assert outcome.judge(told)["next"] == ["read docs/monero_rpc.md"]
+    frozen = run(playbook="data_corruption", findings=SETTLED, proof={"verdict": "failed"}, acted=True, freezes=[FROZEN])
+    assert outcome.judge(frozen)["next"] == [thaw_words("payouts", "market-1")]
 
 
 def test_confirmation_command_is_exact() -> None:

@@ -14,6 +14,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._outco
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._plain_text import shown_in, summary_wrapped, wrapped
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._summary import (
     LOG_LINES,
+    MOST_LINES,
     ORDER,
     duration,
     epoch,
@@ -139,6 +140,18 @@ def test_a_failing_services_last_words_follow():
     assert (
         sum("a: x" in line for line in both.split("\n")) == sum("b: y" in line for line in both.split("\n")) == LOG_LINES // 2
     )
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"lost": ["3 orders"]}, {"state": ["buyer: restored"], "funds": ["unchanged"]}, {"backup": ["5 min old"]}]
+)
+@pytest.mark.parametrize("ended", sorted(ORDER))
+def test_however_much_there_is_to_say_the_record_is_named(ended, more):
+    everything = {key: ["x"] for key in ("causes", "did", "proof", "risk", "why", "next", "plan")}
+    below = labelled({**everything, "outcome": ended, "record": RECORD, **more})
+    labels = [label for label, _text in below]
+    assert len(labels) <= MOST_LINES and (ended in ("planned", "healthy") or "record" in labels), labels
+    assert "next" in labels or ended in ("restored", "done"), labels
 
 
 def test_at_most_six_labelled_lines():

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.plugins.plans import HEALTH, PUBLIC, Looks, decide, exit_now
+from unit.plugins.plans import HEALTH, PUBLIC, Looks, decide, exit_now, service
 
 from ansible_collections.monero_marketplace.incident.plugins.filter.triage_report import triage_report
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import frozen_services
@@ -20,6 +21,8 @@ SITE = {
     "proxy_service": "nginx",
     "health_url": HEALTH,
     "public_url": PUBLIC,
+    "daemon_service": "monerod",
+    "wallet_services": ["monero-wallet-rpc-buyer"],
 }
 FREEZE = {
     "name": "payouts",
@@ -84,6 +87,21 @@ def test_funds_are_no_less_out_of_reach_where_the_cause_is_known(recorded_look: 
     assert "0 of 3 wallets can be used" in found["reason"] and "monerod" in found["reason"]
 
 
+def test_somebody_who_is_sick_beside_it_is_no_reason_why_funds_are_out_of_reach(recorded_look: Looks) -> None:
+    look, monero = recorded_look("healthy"), recorded_look("monero_healthy")
+    for one in monero["wallets"][:2]:
+        one.update(state="keys_locked", evidence=["/data/wallets/x.keys is locked by pid 7"])
+    look["services"].append({**deepcopy(service(look, "database")), "name": "grafana"})
+    exit_now(look, "grafana")
+    found = told(look, monero=monero)
+    assert "grafana" in line(found["text"], "cause")
+    assert (found["severity"], found["playbook"]) == ("P1", "monero_rpc") and "grafana" not in found["reason"]
+    assert "Incident Commander: no playbook ends this alone" in line(found["text"], "page")
+    exit_now(look, "server")
+    found = told(look, monero=monero)
+    assert found["playbook"] == "outage" and "no playbook ends this alone" in line(found["text"], "page")
+
+
 def test_what_the_services_show_comes_before_the_wallets(recorded_look: Looks) -> None:
     look = recorded_look("healthy")
     exit_now(look, "server")
@@ -144,10 +162,9 @@ def test_that_a_frozen_server_reaches_no_wallet_is_no_alarm(recorded_look: Looks
 def test_what_only_comes_up_of_the_money_is_a_matter_of_its_own_playbook(recorded_look: Looks, service: str) -> None:
     look = recorded_look("healthy")
     come_up(look, service)
-    site = {**SITE, "wallet_services": ["monero-wallet-rpc-buyer"], "daemon_service": "monerod"}
-    assert told(look, site=site)["playbook"] == "monero_rpc"
+    assert told(look)["playbook"] == "monero_rpc"
     come_up(look, "server")
-    assert told(look, site=site)["playbook"] == "outage"
+    assert told(look)["playbook"] == "outage"
 
 
 def test_a_cause_of_no_service_is_not_the_daemons_that_has_no_name(recorded_look: Looks) -> None:

@@ -79,6 +79,10 @@ def test_what_cannot_be_read_from_the_chain_is_damage(line: str) -> None:
     found = damaged()
     found["daemon"]["log"] = [line]
     assert causes(decide(found, tried=["start:monerod"])) == [("chain-damaged", "monerod")]
+    # A sound one says it to whoever asks for a block that it does not have, and ends of something else.
+    found["daemon"]["container"].update(status="exited", exit_code=137)
+    assert doing(decide(found)) == ["start:monerod"]
+    assert causes(decide(found, tried=["start:monerod"])) == [("chain-damaged", "monerod")]
 
 
 def test_a_damaged_chain_is_moved_aside_only_if_asked() -> None:
