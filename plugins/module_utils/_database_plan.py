@@ -217,9 +217,7 @@ def _made_new(question: Question, candidates: list[tuple[str, float]], asked: st
     for archive, made in candidates:
         try:
             return _prepared(question, archive, made, rejected, asked, bool(question.archive))
-        except _Rejected as bad:
-            rejected.append({"path": archive, "kind": bad.kind, "problem": str(bad)})
-        except BadArchive as bad:
+        except (_Rejected, BadArchive) as bad:
             if bad.kind in _OURS:
                 raise NoGoodBackup(bad.kind, str(bad), rejected) from None
             rejected.append({"path": archive, "kind": bad.kind, "problem": str(bad)})
@@ -267,8 +265,7 @@ def _prepared(
     try:
         hashing.answer("on_disk", question.bounds.seconds)
     except KeyError:
-        where = os.path.dirname(image)
-        raise BadArchive("slow_disk", f"{where}: the image was not written to the disk in time (database_timeout).") from None
+        raise BadArchive("slow_disk", f"{image} was not written to the disk in time (database_timeout).") from None
     try:
         digests = {name: str(hashing.answer(name, question.bounds.seconds)) for name in ("archive", "image")}
     except KeyError:

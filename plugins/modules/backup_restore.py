@@ -25,8 +25,7 @@ description:
     never opened. The image that takes its place is unpacked beside it, looked at as a whole, and that same file is moved in.
 requirements:
   - Docker Engine 20.10 or newer with its command line, and the wallet's image on the host, for a wallet
-  - gpg 2.2 or newer, for an archive
-  - gzip or zstd, whichever a database's archive is packed with
+  - gpg 2.2 or newer, for an archive; gzip or zstd, whichever a database's is packed with
   - root
 extends_documentation_fragment:
   - monero_marketplace.incident.guarded
@@ -221,8 +220,7 @@ unsettled:
   description:
     - The note of V(preserved) and V(restored) that the database has still to be compared with the chain, however it looks, as C(stage)
       (V(damaged), V(restored) or V(reopening)), C(at), C(kept_database), C(by_restore) and C(services) to start. Null where it was opened since.
-    - While it is V(damaged) also C(lives_in), the kept copy that alone has what a process, ended since, had in removed files; empty where there
-      is none, or where somebody changed or put back anything.
+    - While V(damaged) also C(lives_in), the kept copy that alone has what was in removed files of a process; empty where it was put back.
   returned: success, with O(state=resumed)
   type: dict
 image:

@@ -17,22 +17,6 @@ from drills.interruption import Interruption
 # Which pools a set takes whole; of the others, rotation takes these shares, the next ones each day: everyone's turn comes.
 POOLS = {"main": {"main"}, "rotation": {"main"}, "full": {"main", "often", "rotated"}}
 ROTATED_SHARES = {"often": 0.12, "rotated": 0.03}
-# Of these no whole run was green yet: they run when called by their name and in the full pass, not where all has to be green.
-UNPROVEN = tuple(
-    f"database-corruption-{name}"
-    for name in [
-        "page-flip-index",
-        "page-flip-first",
-        "page-flip-freelist",
-        "zeroed",
-        "deleted",
-        "stale-wal",
-        "wal-lost",
-        "wal-flipped",
-        "invariant",
-    ]
-)
-
 JUDGES_KILLS = "-interruptions"
 
 INTERRUPTIONS: list[Interruption] = []
@@ -62,14 +46,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     prefix, chosen = config.getoption("--drill-prefix"), POOLS[config.getoption("--drill-set")]
     share = _share_of_today(config, items) if config.getoption("--drill-set") == "rotation" else set()
-    left_out = () if config.getoption("--drill-set") == "full" else UNPROVEN
-    wanted = [
-        item
-        for item in items
-        if _name(item).startswith(prefix)
-        and not (left_out and _name(item).startswith(left_out))
-        and (_pool(item) in chosen or _name(item) in share)
-    ]
+    wanted = [item for item in items if _name(item).startswith(prefix) and (_pool(item) in chosen or _name(item) in share)]
     number, parts = map(int, config.getoption("--drill-part").split("/"))
     # What the kills left is judged in each part, over its own.
     mine = sorted({_name(item) for item in wanted})[number - 1 :: parts]
@@ -81,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _share_of_today(config: pytest.Config, items: list[pytest.Item]) -> set[str]:
     found: set[str] = set()
     for pool, share in ROTATED_SHARES.items():
-        names = sorted({_name(item) for item in items if _pool(item) == pool and not _name(item).startswith(UNPROVEN)})
+        names = sorted({_name(item) for item in items if _pool(item) == pool})
         random.Random(pool).shuffle(names)  # so that a day gets some of each playbook
         count = round(len(names) * share)
         first = _day(config.getoption("--drill-seed")) * count

@@ -119,6 +119,32 @@ def test_the_proxy_asks_for_the_server_where_it_is_now(drill: DrillLab) -> None:
     drill.assert_tidy()
 
 
+PUT_BACK = """
+cd /data && cp "$0-wal" marketplace.db-wal
+chown --reference=marketplace.db marketplace.db-wal && chmod --reference=marketplace.db marketplace.db-wal
+"""
+
+
+@pytest.mark.drill(name="database-corruption-put-back", pool="rotated")
+def test_a_log_that_was_removed_under_the_server_is_put_back_and_nothing_is_lost(drill: DrillLab) -> None:
+    ledger = Ledger(drill.lab)
+    archive = backed_up(drill)
+    ledger.wait_for_gain()
+    drill.break_("database-wal-lost")
+    asks_for_a_restore(drill, archive)
+    again = drill.run(PLAYBOOK, callback=ONCALL)
+    assert again.result["outcome"] == "needs_confirmation" and closed(drill), again.output
+    named = re.search(r"of an older moment: .* is only in (\S+) and beside it", one_line(again))
+    assert named is not None, again.output
+    drill.lab.run(["sh", "-e", "-c", PUT_BACK, named.group(1)], check=True)
+    final = drill.run(PLAYBOOK, callback=ONCALL)
+    assert final.status == 0 and "mended it by hand" in one_line(final), final.output
+    assert drill.answers() == SERVED, "exit status 0, but users are not served"
+    assert database.integrity(drill.lab) == ["ok"]
+    ledger.assert_nothing_lost()
+    drill.assert_tidy()
+
+
 @pytest.mark.drill(name="database-payout-after-backup", pool="often")
 def test_what_was_paid_since_the_backup_is_not_paid_again(drill: DrillLab) -> None:
     """The site's application pays whatever its database calls funded as soon as it starts."""
