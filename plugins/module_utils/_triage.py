@@ -225,7 +225,7 @@ def _playbook(
     about = _sick(plan) or {one.get("service") for one in (plan or {}).get("causes") or []}
     if about and about <= money:
         return "monero_rpc"
-    if out_of_reach(monero) and not about & {None, *money, *_before_customers(site)}:
+    if about and out_of_reach(monero) and not about & {None, *money, *_before_customers(site)}:
         return "monero_rpc"
     if _is_the_database(compose, about, site, kept_out):
         return "database"

@@ -100,6 +100,9 @@ def test_somebody_who_is_sick_beside_it_is_no_reason_why_funds_are_out_of_reach(
     exit_now(look, "server")
     found = told(look, monero=monero)
     assert found["playbook"] == "outage" and "no playbook ends this alone" in line(found["text"], "page")
+    look = recorded_look("healthy")
+    look["endpoints"][0].update(status=503)
+    assert told(look, monero=monero)["playbook"] == "outage", "nobody is sick, and customers are not served"
 
 
 def test_what_the_services_show_comes_before_the_wallets(recorded_look: Looks) -> None:
