@@ -57,7 +57,13 @@ FAULTS = (
         # The kernel goes on to forward what comes from outside; what answers the host itself died with the daemon.
         seen_from_host=False,
     ),
-    Fault("docker-hung", cause=("Docker does not answer", "halted by a signal"), harms=NOBODY),
+    Fault(
+        "docker-hung",
+        cause=("Docker does not answer", "halted by a signal"),
+        harms=NOBODY,
+        # Names inside the containers die with it: the site answers, and its server soon reaches no wallet and the probe no site.
+        seen_from_host=False,
+    ),
     Fault(
         "firewall-flushed",
         pool="often",
