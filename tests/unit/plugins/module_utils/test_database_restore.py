@@ -35,6 +35,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _database_swap,
     _database_unpack,
 )
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_plan import NoGoodBackup
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_unpack import Bounds
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
@@ -73,6 +74,22 @@ def test_an_image_that_does_not_get_onto_the_disk_is_no_plan(tmp_path: Path, mon
     monkeypatch.undo()
     assert Path(database).read_bytes() == before
     assert do(wanted(tmp_path))["plan"]["good"] is True
+
+
+def test_a_disk_that_takes_no_image_in_time_makes_no_backup_a_bad_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop(tmp_path)
+    answer = Questions.answer
+
+    def late(self: Questions, name: str, seconds: float) -> object:
+        if name == "on_disk":
+            raise KeyError(name)
+        return answer(self, name, seconds)
+
+    monkeypatch.setattr(Questions, "answer", late)
+    with pytest.raises(NoGoodBackup) as problem:
+        do(wanted(tmp_path))
+    assert (problem.value.kind, problem.value.rejected) == ("slow_disk", [])
+    assert "was not written to the disk in time" in str(problem.value)
 
 
 def test_the_first_folder_with_room_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
