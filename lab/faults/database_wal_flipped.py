@@ -13,7 +13,7 @@ SUMMARY = "the site says 502: the server is dead, and of the log of its database
 
 # A checkpoint begins the log anew at a thousand frames; the order must be in none of those that are in the database already.
 LEAST, MOST = 40, 700
-# The page of one frame, as of that in the middle. Only what was written since the log was begun anew counts.
+# The page of one frame: 2 means that in the middle. Only what was written since the log was begun anew counts.
 INVERT = r"""
 import os, sys
 with open(sys.argv[1], "r+b") as file:
