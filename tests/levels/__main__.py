@@ -117,6 +117,8 @@ def total(results: Sequence[Result], seconds: float) -> int:
     print(f"\n{'level':<44}{'seconds':>8}")
     for result in results:
         print(f"{result.name:<44}{result.seconds:8.1f}  {'FAILED' if result.failed else 'ok'}")
+        for line in result.failures:
+            print(f"    {line}")
     print(f"{'in all':<44}{seconds:8.1f}\n")
     skipped = sum(result.skipped for result in results)
     counts = f"{sum(result.passed for result in results)} passed, {sum(result.failed for result in results)} failed"

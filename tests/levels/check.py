@@ -24,6 +24,9 @@ CLOSING = re.compile(r"^=* ?(?:\d+ [a-z]+, )*\d+ [a-z]+ in [\d.]+s")
 NUMBER = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\x1b\][^\x1b\x07]*(?:\x1b\\|\x07)")
 SHOWN_ON_FAILURE = 60
+SHOWN_AT_THE_END = 15
+# What pytest says of a test that failed, and of why.
+TELLING = re.compile(r"(?:FAILED|ERROR) |E  ")
 
 _screen = threading.Lock()
 _running: set[int] = set()
@@ -52,6 +55,7 @@ class Result:
     failed: int
     skipped: int
     seconds: float
+    failures: tuple[str, ...] = ()
 
 
 def say(text: str) -> None:
@@ -132,7 +136,9 @@ def _result(check: Check, status: int, lines: Sequence[str], seconds: float) -> 
             failed = 1
     else:
         passed, failed = (1, 0) if status == 0 and not check.counted else (0, 1)
-    return Result(check.name, passed, failed, skipped, seconds)
+    # Again at the very end: of a long run often only the end is kept.
+    told = [line for line in lines if TELLING.match(line)] or lines
+    return Result(check.name, passed, failed, skipped, seconds, tuple(told[-SHOWN_AT_THE_END:]) if failed else ())
 
 
 def _report(check: Check, result: Result, lines: Sequence[str], log: Path) -> None:

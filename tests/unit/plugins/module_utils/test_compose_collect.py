@@ -96,7 +96,7 @@ def test_a_daemon_that_hangs_is_a_finding_in_bounded_time(engine: Any, project_d
     began = time.monotonic()
     found = look(project_dir, docker_timeout=0.3)
     assert found["daemon"]["state"] == "not_responding"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_daemon_that_hangs_only_at_the_second_question(engine: Any, project_dir: str) -> None:
@@ -109,7 +109,7 @@ def test_a_daemon_that_hangs_only_at_the_second_question(engine: Any, project_di
 def test_a_busy_host_gets_a_second_chance(engine: Any, project_dir: str) -> None:
     mark = engine.answers / "asked"
     engine.does("docker_info", f'[ -e {mark} ] || {{ touch {mark}; sleep 30; }}; echo \'{{"errors":null,"version":"1"}}\'')
-    assert look(project_dir, docker_timeout=0.5)["daemon"]["state"] == "running"
+    assert look(project_dir, docker_timeout=3.0)["daemon"]["state"] == "running"
 
 
 @pytest.mark.parametrize(
@@ -288,11 +288,11 @@ def test_what_is_not_up_is_said_in_one_line(engine: Any, project_dir: str) -> No
 def test_a_firewall_that_does_not_answer_leaves_the_rest_of_the_look(
     engine: Any, project_dir: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect._look_engine, "look", lambda *_what: time.sleep(20))
+    monkeypatch.setattr(collect._look_engine, "look", lambda *_what: time.sleep(90))
     began = time.monotonic()
-    found = look(project_dir, docker_timeout=1.0)
+    found = look(project_dir, docker_timeout=2.0)
     assert found["engine"] == {} and len(found["services"]) > 0
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_before_docker_is_restarted_for_its_ports_it_is_looked_at_who_would_end(

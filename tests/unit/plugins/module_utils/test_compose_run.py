@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -26,9 +27,9 @@ def test_a_missing_command_is_no_crash() -> None:
 
 def test_the_time_is_bounded_and_nothing_is_left_behind(tmp_path: object) -> None:
     began = time.monotonic()
-    ran = run(["sh", "-c", "echo first; sleep 60 & echo $!; wait"], 0.5)
+    ran = run(["sh", "-c", "echo first; sleep 60 & echo $!; wait"], 3)
     assert ran.timed_out and not ran.ok
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     pid = int(ran.out.split()[1])
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -53,14 +54,13 @@ def test_the_size_is_bounded() -> None:
 
 
 def test_questions_are_asked_at_the_same_time() -> None:
-    began = time.monotonic()
-    answers = ask_all({str(number): lambda: time.sleep(0.3) or "done" for number in range(5)}, 5)
-    assert set(answers.values()) == {"done"}
-    assert time.monotonic() - began < 1.2
+    together = threading.Barrier(5)
+    answers = ask_all({str(number): lambda: together.wait(20) is not None for number in range(5)}, 20)
+    assert list(answers.values()) == [True] * 5, "each waits for all the others"
 
 
 def test_who_does_not_answer_in_time_is_missing() -> None:
-    assert ask_all({"quick": lambda: 1, "slow": lambda: time.sleep(3)}, 0.2) == {"quick": 1}
+    assert ask_all({"quick": lambda: 1, "slow": lambda: time.sleep(60)}, 2) == {"quick": 1}
 
 
 def test_a_failure_reaches_who_asked() -> None:

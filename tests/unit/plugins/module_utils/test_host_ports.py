@@ -47,7 +47,7 @@ def test_a_listener_without_a_process_stays_one(proc: Path) -> None:
     began = time.monotonic()
     (found,) = _host_ports.holders([WANTED], str(proc))
     assert (found["pid"], found["command"], found["address"]) == (None, None, "0.0.0.0")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
 
 
 def test_a_listener_that_is_gone_a_moment_later_is_none(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,27 +37,27 @@ def test_every_status_is_an_answer(site: Any, status: int) -> None:
 
 def drip(plug: socket.socket) -> None:
     plug.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    for _byte in range(200):
+    for _byte in range(3000):
         plug.sendall(b"x")
         time.sleep(0.02)
 
 
 def drip_and_close(plug: socket.socket) -> None:
     plug.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-    for _byte in range(200):
+    for _byte in range(3000):
         plug.sendall(b"x")
         time.sleep(0.02)
 
 
 def drip_headers(plug: socket.socket) -> None:
     plug.sendall(b"HTTP/1.1 200 OK\r\n")
-    for number in range(200):
+    for number in range(3000):
         plug.sendall(f"X-{number}: y\r\n".encode())
         time.sleep(0.02)
 
 
 def hang(plug: socket.socket) -> None:
-    time.sleep(2)
+    time.sleep(60)
 
 
 @pytest.mark.parametrize("behaviour", [drip, drip_and_close, drip_headers, hang])
@@ -66,7 +66,7 @@ def test_who_hangs_or_drips_is_silent_in_time(site: Any, behaviour: Any) -> None
     began = time.monotonic()
     answer = get(site.url, 0.4)
     assert (answer.status, answer.error) == (None, "timeout")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 15
 
 
 def reset(plug: socket.socket) -> None:

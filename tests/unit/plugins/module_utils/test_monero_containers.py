@@ -62,12 +62,12 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("silence", ["sleep 9", "exit 1"])
+@pytest.mark.parametrize("silence", ["sleep 60", "exit 1"])
 def test_a_daemon_that_says_nothing_costs_its_time_and_no_knowledge(engine: Any, notes: Path, silence: str) -> None:
     engine.does("docker_ps", silence)
     began = time.monotonic()
     found = _monero_containers.find("/site", ["rpc"], 0.3)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 30
     assert (found.through, found.by_service["rpc"].status, found.by_service["rpc"].address) == (
         "files",
         "running",
@@ -118,8 +118,8 @@ def test_a_process_that_works_is_told_from_one_that_waits(tmp_path: Path) -> Non
     log.write_text("")
     before = _monero_process.look(os.getpid(), str(log))
     assert _monero_process.moving(before, before) is None, "two looks at once say nothing"
-    until = time.monotonic() + 0.4
-    while time.monotonic() < until:
+    until, worked = time.monotonic() + 0.4, time.process_time() + 0.2
+    while time.monotonic() < until or time.process_time() < worked:
         pass
     after = _monero_process.look(os.getpid(), str(log))
     assert _monero_process.moving(before, after) is True

@@ -188,12 +188,12 @@ def test_an_error_of_the_wallet(open_wallet: WalletServer) -> None:
 
 
 def hangs(_handler: Handler) -> None:
-    time.sleep(1.5)
+    time.sleep(60)
 
 
 def drips(handler: Handler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 Ok\r\nContent-Length: 100000\r\n\r\n")
-    for _number in range(60):
+    for _number in range(3000):
         try:
             handler.wfile.write(b" ")
         except OSError:
@@ -216,7 +216,7 @@ def test_who_hangs_or_drips_is_silent_in_time(open_wallet: WalletServer, behavio
     began = time.monotonic()
     with Rpc(open_wallet.url) as rpc, pytest.raises(NoAnswer, match=r"no answer to store within 0\.3 s"):
         rpc.call("store", {}, 0.3)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 15
 
 
 def test_a_flood_is_not_read(open_wallet: WalletServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,10 +301,10 @@ def test_all_at_once_and_told_in_order(wallet: WalletServer) -> None:
     told: list[str] = []
     wallets = [Wallet(name, wallet.url, LOGIN) for name in ("buyer", "vendor", "arbiter")]
     began = time.monotonic()
-    found = store_all(wallets, 0.5, 0.5, False, lambda one: told.append(one["name"]))
-    assert time.monotonic() - began < 1.7
+    found = store_all(wallets, 3, 3, False, lambda one: told.append(one["name"]))
+    assert time.monotonic() - began < 15, "two questions each: one after the other they would take eighteen seconds"
     assert told == ["buyer", "vendor", "arbiter"]
-    assert words(found).startswith("buyer: not_responding (no answer to store within 0.5 s); vendor: ")
+    assert words(found).startswith("buyer: not_responding (no answer to store within 3 s); vendor: ")
 
 
 def test_one_that_is_busy_is_asked_to_store_all_the_same(wallet: WalletServer) -> None:

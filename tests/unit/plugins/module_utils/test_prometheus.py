@@ -64,8 +64,9 @@ def test_labels_are_plain_text() -> None:
     assert found["samples"][0]["labels"] == {"x": "{{ x }}"}
 
 
-def query(site: Any, **more: Any) -> dict[str, Any]:
-    return prometheus.ask(site.url + "/", {"query": "up{a='b'}", "start": None, "end": None, "step": 15.0, **more}, 0.5)
+def query(site: Any, seconds: float = 10.0, **more: Any) -> dict[str, Any]:
+    wanted = {"query": "up{a='b'}", "start": None, "end": None, "step": 15.0, **more}
+    return prometheus.ask(site.url + "/", wanted, seconds)
 
 
 def test_a_query_is_posted(site: Any) -> None:
@@ -94,12 +95,12 @@ def test_a_proxys_page_is_not_repeated(site: Any) -> None:
 
 def test_silence_is_said(site: Any) -> None:
     def hang(_plug: socket.socket) -> None:
-        time.sleep(1.5)
+        time.sleep(60)
 
     site.answers = [hang]
     began = time.monotonic()
-    found = query(site)
-    assert time.monotonic() - began < 1.2
+    found = query(site, 0.5)
+    assert time.monotonic() - began < 30
     assert (found["answered"], found["problem"]) == (False, "no answer in time")
     site.close()
     gone = prometheus.ask("http://127.0.0.1:1", {"query": "up", "start": None}, 0.5)
@@ -124,14 +125,14 @@ def test_a_redirect_is_not_followed(site: Any) -> None:
 def test_a_drip_ends_when_the_time_does(site: Any) -> None:
     def drip(plug: socket.socket) -> None:
         plug.sendall(b"HTTP/1.1 200 X\r\nContent-Length: 1000\r\n\r\n")
-        for _byte in range(30):
+        for _byte in range(600):
             plug.sendall(b" ")
             time.sleep(0.1)
 
     site.answers = [drip]
     began = time.monotonic()
-    assert query(site)["problem"] == "no answer in time"
-    assert time.monotonic() - began < 1.0
+    assert query(site, 0.5)["problem"] == "no answer in time"
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

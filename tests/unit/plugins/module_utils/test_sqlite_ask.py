@@ -116,7 +116,7 @@ def test_whatever_is_no_question_gets_no_answer(database: sqlite3.Connection, pa
 def test_a_question_without_end_is_ended(database: sqlite3.Connection, path: str) -> None:
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
     found = ask(path, endless, query_seconds=0.3)
-    assert found["queries"]["signing"]["problem"] == "it took longer than 0.3 s" and found["seconds"] < 5
+    assert found["queries"]["signing"]["problem"] == "it took longer than 0.3 s" and found["seconds"] < 30
 
 
 def test_an_answer_is_bounded(database: sqlite3.Connection, path: str) -> None:

@@ -57,12 +57,12 @@ def test_any_other_status_is_a_failure_of_the_flow_and_not_of_the_module(run: Ru
 
 def test_a_test_that_hangs_is_ended_with_all_it_started(run: Run, tmp_path: Path) -> None:
     began = time.monotonic()
-    found = run(f"sleep 60 & echo $! > {tmp_path}/child; echo waiting; wait", timeout=0.5)
-    assert time.monotonic() - began < 5
+    found = run(f"sleep 60 & echo $! > {tmp_path}/child; echo waiting; wait", timeout=3)
+    assert time.monotonic() - began < 30
     assert (found["state"], found["exit_status"], found["line"]) == ("failed", None, "waiting")
-    assert found["why"] == "it did not end within 0.5 s"
+    assert found["why"] == "it did not end within 3 s"
     child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while child.exists() and child.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < deadline, "what the command started lives on"
 

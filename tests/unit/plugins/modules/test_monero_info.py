@@ -89,7 +89,7 @@ def test_below_a_path_of_a_proxy(run: Run) -> None:
 
 def test_one_that_hangs_costs_its_time_once(run: Run) -> None:
     def hang(_params: Any) -> dict[str, Any]:
-        time.sleep(3)
+        time.sleep(60)
         return {}
 
     with (
@@ -98,8 +98,8 @@ def test_one_that_hangs_costs_its_time_once(run: Run) -> None:
         serving(recorded_rpc("daemon")) as daemon,
     ):
         began = time.monotonic()
-        found = run(daemon={"url": daemon.url}, wallets=[wallet(hung.url), wallet(well.url), wallet(hung.url)])
-        assert time.monotonic() - began < 2.8
+        found = run(timeout=5, daemon={"url": daemon.url}, wallets=[wallet(hung.url), wallet(well.url), wallet(hung.url)])
+        assert time.monotonic() - began < 9.5, "one after the other they would take ten seconds"
     assert [one["state"] for one in found["monero"]["wallets"]] == ["not_responding", "ready", "not_responding"]
     assert "no answer to get_version" in found["monero"]["wallets"][0]["evidence"][0]
 
@@ -120,13 +120,13 @@ def test_a_service_without_a_container(run: Run, engine: Any) -> None:
 def test_docker_that_says_nothing_leaves_time_for_the_questions(
     run: Run, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.does("docker_ps", "sleep 9")
+    engine.does("docker_ps", "sleep 60")
     monkeypatch.setattr(_monero_containers, "engine_root", lambda: str(tmp_path))
     monkeypatch.setattr(_engine_files, "notes", lambda _root: [])
     with serving(recorded_rpc("ready")) as rpc:
         began = time.monotonic()
-        found = run(wallets=[wallet(rpc.url, service="rpc")])
-        assert time.monotonic() - began < 2.8
+        found = run(timeout=5, wallets=[wallet(rpc.url, service="rpc")])
+        assert time.monotonic() - began < 30
     one = found["monero"]["wallets"][0]
     assert (one["state"], one["container"]) == ("ready", None)
 
