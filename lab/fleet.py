@@ -11,7 +11,7 @@ from lab import filesystems, lifecycle, light_seed
 from lab.content import locked
 from lab.engine import Engine, ensure_engine, running_engine
 from lab.errors import LabError
-from lab.instance import Lab
+from lab.instance import HEALTHY_SECONDS, Lab
 from lab.places import checked_name, home, labs
 from lab.progress import say, stage
 from lab.shell import wait_until
@@ -23,7 +23,6 @@ USUAL, MOST = 18, 40
 HEALTHY = "healthy"
 # A booting host keeps a core busy for a second or two: more at once only make each of them slower.
 AT_ONCE = 4
-HEALTHY_SECONDS = 240
 GIBIBYTES_EACH = 0.1
 # systemd and containerd of each host count against one limit of the whole machine, whose usual value is used up by twenty.
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")

@@ -19,6 +19,9 @@ from lab.host_container import HostContainer, ssh_answers
 from lab.places import COMPOSE_DIR, lab_name, labs
 from lab.shell import run, wait_until
 
+# Opening a wallet derives its key for seconds on one core, and meanwhile the RPC answers nobody: minutes, where others work too.
+HEALTHY_SECONDS = 300
+
 
 @dataclass(frozen=True)
 class Service:
@@ -160,7 +163,7 @@ class Lab:
         """Until the health endpoint says 200."""
         return wait_until(self.serves, seconds)
 
-    def wait_until_healthy(self, seconds: float = 120) -> bool:
+    def wait_until_healthy(self, seconds: float = HEALTHY_SECONDS) -> bool:
         """Until every service is healthy and the health endpoint says 200."""
         return wait_until(self.all_healthy, seconds, every=0.25) and self.wait_until_serving(seconds)
 

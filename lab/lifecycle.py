@@ -43,7 +43,7 @@ def up(name: str) -> Lab:
             if not lab.wait_until_serving(90):
                 raise LabError(_unwell(lab))
         with stage("all services healthy"):
-            if not lab.wait_until_healthy(120):
+            if not lab.wait_until_healthy():
                 raise LabError(_unwell(lab))
     return lab
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 from lab import escrow
 from lab.errors import LabError
 from lab.faults.outside import site_status
-from lab.instance import Lab
+from lab.instance import HEALTHY_SECONDS, Lab
 from lab.places import COMPOSE_DIR, KEPT_DIR
 from lab.shell import wait_until
 from lab.stack import project
 from lab.stack.project import SERVICE_UID
 
-HEALTHY_SECONDS = 120
 # No log of a healthy lab is this large: it can only be a fault's.
 LARGEST_LOG = "48M"
 
@@ -129,7 +128,7 @@ def _start(lab: Lab) -> None:
         lab.docker(["restart", "--time", "5", lab.container(service.name) or service.name])
     if not wait_until(lambda: _up(lab), 60, every=1):
         raise LabError(f"`docker compose up -d` on {lab.name} goes on failing: see `script/lab logs`.")
-    if not lab.wait_until_healthy(HEALTHY_SECONDS):
+    if not lab.wait_until_healthy():
         raise LabError(f"{lab.name} did not become healthy within {HEALTHY_SECONDS} s: see `script/lab status`.")
     # nginx asks for the server's address once, at its start; a new container may have another.
     if site_status(lab) != 200:

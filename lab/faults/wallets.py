@@ -36,13 +36,13 @@ class RefusedError(Exception):
         self.code = code
 
 
-def ask(lab: Lab, method: str, role: str = ROLE, seconds: int = 60, **params: Any) -> dict[str, Any]:
+def ask(lab: Lab, method: str, role: str = ROLE, seconds: int = 120, **params: Any) -> dict[str, Any]:
     """One question to a wallet's RPC, asked on the host by curl."""
     address = address_of(lab, container_of(lab, f"monero-wallet-rpc-{role}"))
     return rpc(lab, f"http://{address}:{PORT}/json_rpc", method, seconds, WALLET_LOGIN, **params)
 
 
-def rpc(lab: Lab, url: str, method: str, seconds: int = 60, login: str = "", **params: Any) -> dict[str, Any]:
+def rpc(lab: Lab, url: str, method: str, seconds: int = 120, login: str = "", **params: Any) -> dict[str, Any]:
     """One question to any JSON-RPC, asked on the host by curl."""
     body = json.dumps({"jsonrpc": "2.0", "id": "0", "method": method, "params": params})
     secret = f'digest\nuser = "{login}"\n' if login else ""
@@ -73,7 +73,7 @@ def open_fails(lab: Lab, words: str = "") -> bool:
 
 def must_be_open(lab: Lab) -> None:
     """A wallet that was not open before cannot be lost."""
-    if not wait_until(lambda: server_says(lab, "ready"), 60, every=0.5):
+    if not wait_until(lambda: server_says(lab, "ready"), 180, every=0.5):
         raise LabError(f"The {ROLE}'s wallet is not ready before the fault: `script/lab heal` first.")
 
 
