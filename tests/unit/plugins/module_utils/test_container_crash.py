@@ -93,6 +93,6 @@ def test_ending_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prog
     def converged(folder: Path, _result: list[dict[str, Any]]) -> None:
         assert Engine(folder / "engine").alive() == []
         assert list((folder / "state").glob("*")) + list((folder / "state").glob(".*")) == []
-        assert [program.wait(5) for program in programs[-2:]] == [-15, -15], "by their own signal, never by SIGKILL"
+        assert [program.wait(20) for program in programs[-2:]] == [-15, -15], "by their own signal, never by SIGKILL"
 
     assert killed_at_each_effect(tmp_path, prepare, act, converged, also=[(os, "kill")]) > 10

@@ -41,7 +41,7 @@ def container(log: Path, running: bool = True, paused: bool = False) -> dict[str
 
 
 def run(log: Path, tmp_path: Path, **more: Any) -> dict[str, Any]:
-    return archive.archive("server", container(log, **more), str(tmp_path / "kept"), str(tmp_path / "state"), timeout=5.0)
+    return archive.archive("server", container(log, **more), str(tmp_path / "kept"), str(tmp_path / "state"), timeout=60.0)
 
 
 def verbs(docker: Any) -> list[str]:

@@ -252,7 +252,7 @@ def test_who_has_lost_the_lease_publishes_nothing_and_who_has_it_keeps_it(
 
     def slow(*given: Any) -> None:
         asked.clear()
-        assert asked.wait(10), "nobody renewed it while the archive was made"
+        assert asked.wait(60), "nobody renewed it while the archive was made"
         real(*given)
 
     monkeypatch.setattr(_database_archive, "pack", slow)

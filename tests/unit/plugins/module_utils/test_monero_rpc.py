@@ -54,6 +54,9 @@ class WalletServer(ThreadingHTTPServer):
         self.connections = 0
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asked went away, as a module whose time is over does."""
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -207,7 +207,7 @@ def test_under_a_busy_writer_the_answer_is_one_that_was_true(path: str, tmp_path
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         for _turn in range(10):
             found = ask(path, "SELECT a = b FROM pairs")
             assert found["state"] == "suspect" or found["queries"]["signing"]["rows"] == [[1]]
