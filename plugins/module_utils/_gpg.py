@@ -5,7 +5,8 @@
 
 """Streams through gpg: the secret by a file descriptor, the verdict by gpg's own status lines, never by its words.
 
-With a passphrase nothing of the host's gpg is used: no keyring, no settings, no agent. With a key it is the keyring of whoever we are.
+With a passphrase nothing of the host's gpg is used: no keyring, no settings, no agent. With a key it is the keyring of whoever we are,
+and nothing else: gpg itself would ask the recipient's mail domain for a key it does not have, and believe the answer.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SAID_LIMIT = 256 * 1024
 CHUNK = 256 * 1024
 _STATUS = b"[GNUPG:] "
 _ALONE = ["--homedir", "/nonexistent", "--no-keyring", "--no-random-seed-file", "--no-autostart"]
+_KEYRING = ["--no-auto-key-locate", "--disable-dirmngr"]
 _LOCKED = ["--cipher-algo", "AES256", "--s2k-mode", "3", "--s2k-digest-algo", "SHA512", "--s2k-count", "65011712"]
 # Packets that begin an encrypted message, in the old and the new form of a packet's first byte.
 _BY_PASSPHRASE, _BY_KEY = (0x8C, 0x8D, 0xC3), (0x84, 0x85, 0x86, 0xC1)
@@ -210,7 +212,7 @@ def sealed(stream: Stream, key: Key) -> None:
 
 @contextmanager
 def _gpg(what: list[str], key: Key, alone: bool, source: Any, target: Any) -> Iterator[subprocess.Popen[bytes]]:
-    argv = ["gpg", "--batch", "--no-tty", "--no-options", "--status-fd", "2", *(_ALONE if alone else [])]
+    argv = ["gpg", "--batch", "--no-tty", "--no-options", "--status-fd", "2", *(_ALONE if alone else _KEYRING)]
     with ExitStack() as stack:
         given: list[int] = []
         if key.passphrase:

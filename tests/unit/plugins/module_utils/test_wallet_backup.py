@@ -230,10 +230,16 @@ def test_a_key_locks_what_only_its_secret_part_opens(tmp_path: Path, keyring: st
     found = made(wanted, job(tmp_path))[0]
     subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
     assert (found["verified"], found["state"]) == ("checksum", "made")
-    stranger = backed_up(replace(wanted, key=Key(recipient="nobody@example.org")), [job(tmp_path)])[0]
-    assert (
-        stranger["state"] == "failed" and "'nobody@example.org'" in stranger["problem"] and "no such key" in stranger["problem"]
-    )
+
+
+def test_a_recipient_without_a_key_here_is_not_looked_for_elsewhere(tmp_path: Path, keyring: str) -> None:
+    wallets(tmp_path / "buyer", "escrow_1")
+    stranger = backed_up(order(tmp_path, key=Key(recipient="nobody@example.org")), [job(tmp_path)])[0]
+    assert stranger["state"] == "failed"
+    assert "'nobody@example.org'" in stranger["problem"] and "no such key" in stranger["problem"]
+    # Whoever answers for the mail domain would otherwise say to which key the wallets are encrypted.
+    socket = subprocess.run(["gpgconf", "--list-dirs", "dirmngr-socket"], capture_output=True, text=True, check=True)
+    assert not Path(socket.stdout.strip()).exists(), "gpg has started its network helper"
 
 
 def test_without_gpg_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
