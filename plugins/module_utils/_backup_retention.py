@@ -14,12 +14,15 @@ from typing import Any, Callable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_shelf
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import Archive, Kind
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_freezes import read_freezes
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_host import Places, read_holds
 
 DAY = 86400.0
 # By which clocks may differ.
 SLACK = 300.0
+# The share of the retention that one stretch without a backup counts for at most, and no less than a day.
+COUNTED = 0.1
 
 
 def forbidden(state_dir: str) -> str:
@@ -46,12 +49,15 @@ def tidied(
     """
     now = time.time()
     ours = [one for one in _backup_shelf.archives(folder, kind) if one.ours and one.role == role]
-    old = [one for one in ours if now - one.created > days * DAY]
     found: dict[str, Any] = {"removed": [], "kept": len(ours), "why": ""}
-    if not old:
+    if not any(now - one.created > days * DAY for one in ours):
         return found
     if keep_all:
         return {**found, "why": keep_all}
+    ages, gap = _ages([one for one in ours if one.created <= now + SLACK], now, max(DAY, COUNTED * days * DAY))
+    old = [one for one in ours if ages.get(one.path, 0.0) > days * DAY]
+    if not old:
+        return {**found, "why": gap}
     proven: list[Archive] = []
     for one in ours:
         if len(proven) < max(1, keep_good) and one.created <= now + SLACK and _backup_shelf.intact(one.path) and good(one):
@@ -70,3 +76,25 @@ def tidied(
             found["removed"].append(os.path.basename(one.path))
     found["kept"] -= len(found["removed"])
     return found
+
+
+def _ages(past: list[Archive], now: float, longest: float) -> tuple[dict[str, float], str]:
+    """How old each counts as, the newest first, and the newest gap between them.
+
+    A clock that jumps ahead makes all of them old at once, and looks like a host that was off. So a gap counts for nothing while what was made
+    since spans less than the longest that counts, and for no more than that ever: no jump takes what was made before it, and after a real
+    pause backups go on as usual, so that what lies before it goes in its turn.
+    """
+    ages: dict[str, float] = {}
+    age, last, gap = 0.0, now, ""
+    for one in past:
+        if last - one.created <= longest:
+            age += last - one.created
+        else:
+            age = age + longest if now - last >= longest else 0.0
+            gap = gap or (
+                f"no backup was made between {utc(one.created)} and {utc(last)}, or the clock jumped: look at this host's clock; "
+                "older ones go later"
+            )
+        ages[one.path], last = age, one.created
+    return ages, gap

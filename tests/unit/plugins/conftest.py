@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _backup_retention
+
 RECORDED = Path(__file__).parent / "recorded"
 # Where the project lay when it was recorded.
 RECORDED_DIR = "/opt/marketplace/4.5/docker"
@@ -31,6 +33,12 @@ def recorded() -> Callable[[str], str]:
 def recorded_look(recorded: Callable[[str], str]) -> Callable[[str], dict[str, Any]]:
     """What compose_info found under a fault of the lab; a fresh copy each time."""
     return lambda fault: dict(json.loads(recorded(f"look_{fault}.json")))
+
+
+@pytest.fixture
+def no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few archives stand for those that were made between them too."""
+    monkeypatch.setattr(_backup_retention, "COUNTED", 1e9)
 
 
 class FakeEngine:

@@ -31,6 +31,7 @@ def kept(folder: Path, key: Key, days: float, keep_good: int, keep_all: str) -> 
     return tidied(str(folder / "backups"), WALLETS, "buyer", good, days, keep_good, keep_all)
 
 
+@pytest.mark.usefixtures("no_gap")
 def test_what_is_too_old_goes_with_what_lies_beside_it(tmp_path: Path) -> None:
     wallets(tmp_path / "buyer", "escrow_1")
     made(order(tmp_path), job(tmp_path))
@@ -43,6 +44,7 @@ def test_what_is_too_old_goes_with_what_lies_beside_it(tmp_path: Path) -> None:
     assert "made-elsewhere-20200101T000000Z.tar.gz.gpg" in names
 
 
+@pytest.mark.usefixtures("no_gap")
 @pytest.mark.parametrize("spoil", ["content", "checksum"])
 def test_the_last_good_ones_stay_whatever_their_age(tmp_path: Path, spoil: str) -> None:
     wallets(tmp_path / "buyer", "escrow_1")

@@ -125,6 +125,7 @@ def test_a_whole_image_with_wrong_values_is_published_as_that(tmp_path: Path, li
     assert found["manifest"]["image"]["state"] in WRONG_VALUES
 
 
+@pytest.mark.usefixtures("no_gap")
 def test_the_last_without_wrong_values_stay_whatever_their_age(tmp_path: Path, live: Path) -> None:
     first = made(order(tmp_path))
     sound = aged(tmp_path / "backups", 40)
@@ -293,6 +294,7 @@ def test_a_large_database_takes_little_memory(tmp_path: Path) -> None:
     assert int(ran.stdout) < 20 * 1024
 
 
+@pytest.mark.usefixtures("no_gap")
 def test_killed_anywhere_the_next_run_has_a_whole_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What a killed run has left in scratch is swept when it is old enough not to be somebody's who begins just now.
     monkeypatch.setattr(_sqlite_copy, "YOUNG_SECONDS", -1.0)

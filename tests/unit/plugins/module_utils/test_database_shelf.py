@@ -247,6 +247,7 @@ def later(path: Path, days: float) -> Path:
     return target
 
 
+@pytest.mark.usefixtures("no_gap")
 def test_retention_removes_what_is_old_and_never_the_last_good_ones(
     tmp_path: Path, newest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +264,7 @@ def test_retention_removes_what_is_old_and_never_the_last_good_ones(
     assert old[0].exists() and "only 1 of database's" in kept(tmp_path)["why"]
 
 
+@pytest.mark.usefixtures("no_gap")
 def test_retention_trusts_no_other_key(tmp_path: Path, newest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_database_shelf, "inside_problems", lambda *_given: [])
     old = later(newest, 40)

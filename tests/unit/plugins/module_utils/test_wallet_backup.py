@@ -315,6 +315,7 @@ def test_a_large_wallet_takes_little_memory(tmp_path: Path) -> None:
     assert int(ran.stdout) < 20 * 1024
 
 
+@pytest.mark.usefixtures("no_gap")
 def test_killed_anywhere_the_next_run_has_a_whole_backup(tmp_path: Path) -> None:
     def prepare(folder: Path) -> None:
         wallets(folder / "buyer", "escrow_1")
