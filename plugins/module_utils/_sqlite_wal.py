@@ -150,7 +150,7 @@ def _read(wal: Wal, file: Any, index: Index | None) -> None:
     rest = (wal.size - HEADER) % (FRAME_HEADER + wal.page_size)
     if bad is None:
         wal.ends = "truncated" if rest else "end" if wal.frames else "none"
-    _judge(wal, index, bad, later)
+    _judge(wal, file, index, bad, later)
 
 
 def _header(wal: Wal, head: bytes) -> bool:
@@ -222,23 +222,101 @@ def _rest(wal: Wal, file: Any, bad: int) -> int:
     return later
 
 
-def _judge(wal: Wal, index: Index | None, bad: int | None, later: int) -> None:
+def _judge(wal: Wal, file: Any, index: Index | None, bad: int | None, later: int) -> None:
     known = index.frames if index is not None and index.salts == wal.salts else None
     last = wal.committed_frames
-    if bad and later:
-        wal.lost_from = last + 1
-        _say(
-            wal, f"frame {bad} is damaged, and {later} frames of the same generation follow it: SQLite drops all of them", True
-        )
-    elif known is not None and known > last:
+    if known is not None and known > last:
         wal.lost_from = last + 1
         what = f"frame {bad} is damaged" if bad else f"it ends behind frame {wal.valid_frames}"
         _say(wal, f"{what}, while the -shm knows of {known} committed frames: {known - last} of them are lost", True)
-    elif bad and wal.ends == "checksum" and known is None:
+    elif bad and known != last and _was_valid(wal, file, bad):
+        wal.lost_from = last + 1
+        behind = (
+            f", and {later} frames of the same generation follow it: SQLite drops all of them"
+            if later
+            else ": its commit is lost"
+        )
+        _say(wal, f"frame {bad} is damaged{behind}", True)
+    elif bad and known is None and later:
+        what = f"frame {bad} does not follow from those before it, and {later} frames of the same generation lie behind it"
+        _say(wal, f"{what}: a transaction that was given up, or lost commits; only its -shm could tell which", False)
+    elif bad and known is None and wal.ends == "checksum":
         # A process that was killed while it wrote leaves the same: only the index tells them apart.
         _say(wal, f"frame {bad}, the last of its generation, is not whole: a write that did not end, or a lost commit", False)
     if wal.problem and wal.ends == "salt":
         wal.ends = "checksum"
+
+
+def _frame(wal: Wal, file: Any, number: int) -> bytes:
+    """Nothing where there is no such frame."""
+    size = FRAME_HEADER + wal.page_size
+    file.seek(HEADER + (number - 1) * size)
+    return bytes(file.read(size)) if 1 <= number <= wal.frames else b""
+
+
+def _sums(wal: Wal, frame: bytes, before: tuple[int, int]) -> tuple[int, int]:
+    return checksum(frame[FRAME_HEADER:], wal.order, *checksum(frame[:8], wal.order, *before))
+
+
+def _first_sums(file: Any) -> tuple[int, int]:
+    file.seek(0)
+    first, second = struct.unpack(">II", file.read(HEADER)[24:])
+    return first, second
+
+
+def _stored(frame: bytes) -> tuple[int, int]:
+    first, second = struct.unpack(">II", frame[16:24])
+    return first, second
+
+
+def _was_valid(wal: Wal, file: Any, bad: int) -> bool:
+    """Whether the first invalid frame once followed from those before it, and a commit went with it or came behind it.
+
+    A transaction that outgrows the cache is written before its commit. Rolled back it stays behind the next commit, whole by itself, and
+    one that failed in its last write even has the mark of a commit. So the frame has to show what was done to it.
+    """
+    frame, following = _frame(wal, file, bad), _frame(wal, file, bad + 1)
+    before = _stored(_frame(wal, file, bad - 1)) if bad > 1 else _first_sums(file)
+    stored, computed = _stored(frame), _sums(wal, frame, before)
+    marked = any(frame[4:8])
+    if computed == stored:
+        # Salts are under no checksum.
+        return marked or _commits(wal, file, bad + 1, stored)
+    if following and _sums(wal, following, computed) == _stored(following):
+        return marked or _commits(wal, file, bad + 1, computed)
+    if _one_word(wal, stored, computed) and _commits(wal, file, bad + 1, stored):
+        return True
+    # All frames of one generation lie one after the other, whether they were given up or not.
+    strange = frame[8:16] != wal.salts or not any(frame[:4])
+    return strange and following[8:16] == wal.salts and _commits(wal, file, bad + 2, _stored(following))
+
+
+def _commits(wal: Wal, file: Any, number: int, sums: tuple[int, int]) -> bool:
+    """Whether frames that follow from each other, from this one on, lead to a commit."""
+    while True:
+        frame = _frame(wal, file, number)
+        if frame[8:16] != wal.salts:
+            return False
+        sums = _sums(wal, frame, sums)
+        if sums != _stored(frame):
+            return False
+        if any(frame[4:8]):
+            return True
+        number += 1
+
+
+def _one_word(wal: Wal, stored: tuple[int, int], computed: tuple[int, int]) -> bool:
+    """Whether one other word in the frame would make its checksum right: by chance that is so for one in millions.
+
+    The sums are linear: their difference is followed back, pair by pair, to where one word alone explains it.
+    """
+    first, second = ((one - other) & 0xFFFFFFFF for one, other in zip(stored, computed))
+    for _pair in range((8 + wal.page_size) // 8):
+        if first in (0, second):
+            return True
+        second = (second - first) & 0xFFFFFFFF
+        first = (first - second) & 0xFFFFFFFF
+    return False
 
 
 def _frames_behind(wal: Wal, file: Any, index: Index | None) -> str:
