@@ -18,6 +18,7 @@ import os
 import secrets
 import sqlite3
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import IO, Any, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
@@ -188,10 +189,15 @@ def _compare(kept: str, restored: str, key: str | None, loss: Loss, priority: tu
             pass  # not even its list of tables can be read
         for name in sorted({*present, *(damaged or {})}, key=lambda one: (_rank(one, priority), one)):
             loss.begin(name)
-            if damaged is None:
+            both = [one[name] for one in (damaged or {}, present) if name in one]
+            if damaged is None or not all(one.readable for one in both):
                 loss.unread(name, Gap(None, None, None))
-            else:
+                continue
+            try:
                 _Pair(theirs, ours, damaged.get(name), present.get(name), loss, folder).compare()
+            except engine.DatabaseError:
+                # As a virtual table whose rows are in another that is gone.
+                loss.unread(name, Gap(None, None, None))
 
 
 def _rank(table: str, priority: tuple[str, ...]) -> int:
@@ -216,7 +222,11 @@ class _Pair:
     def compare(self) -> None:
         if self._kept is not None and self._restored is not None and self._kept.numbered != self._restored.numbered:
             # How the table is made has changed since: rows are told apart by their key alone.
-            self._numbered = self._kept.numbered
+            keyed, other = (self._restored, self._kept) if self._kept.numbered else (self._kept, self._restored)
+            if not set(keyed.key) <= set(other.columns):
+                self._loss.unread(self._name, Gap(None, None, None))
+                return
+            self._table, self._kept, self._numbered = keyed, replace(self._kept, key=keyed.key), False
         if self._numbered and self._table.key:
             self._by_key_of_numbered()
             return
@@ -268,8 +278,9 @@ class _Pair:
     def _rows_of_ours(self) -> Iterator[Row]:
         if self._restored is None:
             return iter(())
-        keys = ["rowid"] if self._numbered else [f"{quoted(one)}" for one in self._table.key]
-        place = ["rowid"] if self._numbered else [f"{one} COLLATE BINARY" for one in keys]
+        number = self._restored.place
+        keys = [number] if self._numbered else [f"{quoted(one)}" for one in self._table.key]
+        place = [number] if self._numbered else [f"{one} COLLATE BINARY" for one in keys]
         listed = ", ".join([*keys, *self._restored.asked(self._columns)])
         sql = f"SELECT {listed} FROM {quoted(self._name)} ORDER BY {', '.join(place)}"  # noqa: S608  quoted
         return iter(self._ours.ask(sql))
@@ -278,7 +289,8 @@ class _Pair:
         """Row numbers that are known from the sound database, and the highest that the damaged one says to have given."""
         low, high = 1, 0
         if self._restored is not None:
-            found = self._ours.ask(f"SELECT min(rowid), max(rowid) FROM {quoted(self._name)}").fetchone()  # noqa: S608
+            number = self._restored.place
+            found = self._ours.ask(f"SELECT min({number}), max({number}) FROM {quoted(self._name)}").fetchone()  # noqa: S608
             low, high = (found[0], found[1]) if found[0] is not None else (low, high)
         try:
             given = self._theirs.ask("SELECT max(seq) FROM sqlite_sequence WHERE name=?", (self._name,)).fetchone()

@@ -191,9 +191,13 @@ class _Report:
             f"the backup has no column {', '.join(columns[:MOST])}{' …' if len(columns) > MOST else ''}" if columns else ""
         )
         said = [*tables[:4], more, without, f"{unknown} rows unreadable = unknown" if unknown else ""]
+        partly = [clean_line(name, 100) for name, table in (loss.get("tables") or {}).items() if table.get("more")]
+        if partly:
+            named = f"{', '.join(partly[:MOST])}{' …' if len(partly) > MOST else ''}"
+            said.append(f"not all of {named} could be read: what else is lost there is unknown")
         if not tables and loss.get("complete"):
             said = ["nothing: every row of the damaged database is in the restored one"]
-        if loss.get("tables") and not tables and not loss.get("complete"):
+        if not tables and not loss.get("complete") and len(partly) == len(loss.get("tables") or {}) > 0:
             said = ["unknown: of the damaged database nothing is left that could be compared"]
         seconds = loss.get("seconds_lost")
         breached = ", BREACHED" if isinstance(seconds, (int, float)) and seconds > self.facts["rpo_seconds"] else ""

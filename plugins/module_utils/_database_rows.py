@@ -10,12 +10,13 @@ An index may miss what its table has, so rows are read from the table itself.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from typing import Any, Iterator, Union
 from urllib.parse import quote
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_cipher
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_cipher, _sqlite_query
 
 FIRST, LAST = -(2**63), 2**63 - 1
 # So many row numbers of a gap are asked one by one; of a longer one every second, third, and so on.
@@ -23,19 +24,53 @@ PROBES = 200_000
 # Rows before the end of a gap that are held in memory, where only their keys are known.
 BACKWARDS = 20_000
 
+# What a row's number goes by, where no column has that name.
+NUMBERS = ("rowid", "_rowid_", "oid")
+
+# Tables in which a virtual table keeps its rows, by its module: how their names end, and their columns. Another table of such a name is
+# one of the application's own.
+_FTS4 = {
+    "content": r"docid,c0.*", "segments": "blockid,block", "segdir": "level,idx,start_block,leaves_end_block,end_block,root",
+    "docsize": "docid,size", "stat": "id,value",
+}  # fmt: skip
+_FTS5 = {
+    "data": "id,block", "idx": "segid,term,pgno", "content": r"id(,c\d+)+(,l\d+)*", "docsize": "id,sz(,origin)?", "config": "k,v",
+}  # fmt: skip
+_RTREE = {"node": "nodeno,data", "parent": "nodeno,parentnode", "rowid": r"rowid,nodeno(,a\d+)*"}
+SHADOWS = {"fts3": _FTS4, "fts4": _FTS4, "fts5": _FTS5, "rtree": _RTREE, "rtree_i32": _RTREE, "geopoly": _RTREE}
+# They show what is elsewhere, as a view does.
+WITHOUT_ROWS = ("fts3tokenize", "fts4aux", "fts5vocab", "dbstat")
+_VIRTUAL = re.compile(
+    r"""\s*CREATE\s+VIRTUAL\b(?:\s+TABLE\s+(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`\[]+)"""
+    r"""\s*USING\s+["'`\[]?(\w+))?""",
+    re.IGNORECASE,
+)
+# A full-text index that keeps none of its texts gives empty columns for each row.
+_NO_TEXTS = re.compile(r"""\bcontent\s*=\s*(?:''|"")""", re.IGNORECASE)
+
+# Settings that are read here, or by SQLite's own modules.
+_SETTINGS_OF_A_TABLE, _SETTINGS = ("table_xinfo", "index_list"), ("data_version", "page_size")
+# An rtree has its statements ready before it is read. query_only lets none of them run.
+_PREPARED = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+
 # The row's number, or its key, and its columns.
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """key are the columns that tell its rows apart; without any it is the row's own number, by the name it goes by."""
+    """key are the columns that tell its rows apart; without any it is the row's own number, by the name it goes by.
+
+    place is what a query asks that number by. One that is not readable is there, and nothing more is known of it.
+    """
 
     name: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
     numbered: bool
     number: str = "rowid"
+    place: str = "rowid"
+    readable: bool = True
 
     def asked(self, columns: tuple[str, ...]) -> list[str]:
         """Columns as a query names them. SQLite takes a quoted name that it has not for a text."""
@@ -88,6 +123,7 @@ class Side:
         self._database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         for setting in ("trusted_schema=OFF", "query_only=ON", "cell_size_check=ON"):
             self._database.execute(f"PRAGMA {setting}")
+        self._database.set_authorizer(_authorize)
 
     def close(self) -> None:
         self._database.close()
@@ -98,33 +134,64 @@ class Side:
     def tables(self) -> dict[str, Table]:
         """Those that hold rows of their own; an error of the engine's where nobody can tell."""
         listed = self.ask("SELECT name, sql FROM sqlite_master WHERE type='table'").fetchall()
-        virtual = [name for name, sql in listed if str(sql).lstrip().upper().startswith("CREATE VIRTUAL")]
-        names = [
-            name
-            for name, _sql in listed
-            if not name.startswith("sqlite_")
-            and name not in virtual
-            and not name.startswith(tuple(f"{one}_" for one in virtual))
-        ]
-        return {name: self._table(name) for name in sorted(names)}
+        found: dict[str, Table] = {}
+        kept_by: dict[str, str] = {}
+        for name, sql in listed:
+            virtual = _VIRTUAL.match(str(sql))
+            module = str(virtual[1]).lower() if virtual else None
+            if name.startswith("sqlite_") or module in WITHOUT_ROWS:
+                continue
+            known = virtual is None or (module in SHADOWS and not _NO_TEXTS.search(str(sql)))
+            found[name] = self._table(name) if known else _unreadable(name)
+            if module is not None and found[name].readable:
+                kept_by.update({f"{name}_{end}".lower(): columns for end, columns in SHADOWS[module].items()})
+        for name in [one for one in found if one.lower() in kept_by]:
+            if re.fullmatch(kept_by[name.lower()], ",".join(found[name].columns), re.IGNORECASE | re.DOTALL):
+                del found[name]
+        return dict(sorted(found.items()))
 
     def _table(self, name: str) -> Table:
-        rows = self.ask(f"PRAGMA table_info({quoted(name)})").fetchall()
-        key = tuple(row[1] for row in sorted((row for row in rows if row[5]), key=lambda row: row[5]))
-        indexed = any(row[3] == "pk" for row in self.ask(f"PRAGMA index_list({quoted(name)})"))
-        numbered = self._has_numbers(name)
-        # A key without an index of its own is the row's number by another name.
-        columns = tuple(row[1] for row in rows)
-        if indexed or not numbered:
-            return Table(name, columns, key, numbered)
-        return Table(name, columns, (), True, key[0] if key else "rowid")
-
-    def _has_numbers(self, name: str) -> bool:
         try:
-            self.ask(f"SELECT rowid FROM {quoted(name)} LIMIT 0")  # noqa: S608  quoted
+            rows = self.ask(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
+            keys = sorted((row for row in rows if row[5]), key=lambda row: row[5])
+            indexed = any(row[3] == "pk" for row in self.ask(f"PRAGMA index_list({quoted(name)})"))
+            taken = {str(row[1]).lower() for row in rows}
+            free = next((one for one in NUMBERS if one not in taken), None)
+            if free is None and keys and not indexed:
+                free = quoted(keys[0][1])
+            numbered = free is not None and self._has_numbers(name, free)
+        except self.engine.DatabaseError:
+            return _unreadable(name)
+        key = tuple(row[1] for row in keys)
+        columns = tuple(row[1] for row in rows if not row[6])
+        # Where a key may be empty, it does not tell every row.
+        if not numbered and not (key and all(row[3] for row in keys)):
+            return _unreadable(name)
+        if indexed or not numbered:
+            return Table(name, columns, key, numbered, place=free or "rowid")
+        # A key without an index of its own is the row's number by another name.
+        return Table(name, columns, (), True, key[0] if key else str(free), str(free))
+
+    def _has_numbers(self, name: str, number: str) -> bool:
+        try:
+            self.ask(f"SELECT {number} FROM {quoted(name)} LIMIT 0")  # noqa: S608  quoted
         except self.engine.OperationalError:
             return False
         return True
+
+
+def _unreadable(name: str) -> Table:
+    return Table(name, (), (), False, readable=False)
+
+
+def _authorize(action: int, first: Any, second: Any, base: Any, view: Any) -> int:
+    """A database that is not trusted may have a module read a view of its own: no view and no trigger of it runs."""
+    if view is not None:
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_PRAGMA:
+        reads = first in _SETTINGS_OF_A_TABLE or (first in _SETTINGS and second is None)
+        return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK if action in _PREPARED else _sqlite_query.authorize(action, first, second, base, view)
 
 
 class ByNumber:
@@ -132,10 +199,10 @@ class ByNumber:
 
     def __init__(self, side: Side, table: Table, columns: tuple[str, ...], bounds: tuple[int, int]) -> None:
         """bounds are numbers that may be there, as another database knows them."""
-        listed = ", ".join(["rowid", *table.asked(columns)])
+        listed, place = ", ".join([table.place, *table.asked(columns)]), table.place
         self._side, self._lowest, self._highest = side, min(bounds[0], 1), bounds[1]
-        self._sql = f"SELECT {listed} FROM {quoted(table.name)} WHERE rowid >= ? ORDER BY rowid"  # noqa: S608  quoted
-        self._end = f"SELECT max(rowid) FROM {quoted(table.name)}"  # noqa: S608
+        self._sql = f"SELECT {listed} FROM {quoted(table.name)} WHERE {place} >= ? ORDER BY {place}"  # noqa: S608  quoted
+        self._end = f"SELECT max({place}) FROM {quoted(table.name)}"  # noqa: S608
         self._broken = False
 
     def items(self) -> Iterator[Item]:

@@ -180,6 +180,11 @@ def test_nothing_lost_is_said_only_where_all_could_be_compared() -> None:
     assert "nothing: every row" in " ".join(whole["lost"])
     partly = told(stage="restored", closed=True, last=LAST, result={**RESULT, "loss": {**empty, "complete": False}})
     assert "nothing" not in " ".join(partly["lost"])
+    unread = {"orders": {"new": 0, "more": False}, "messages": {"new": 0, "more": True}}
+    one = told(
+        stage="restored", closed=True, last=LAST, result={**RESULT, "loss": {**empty, "tables": unread, "complete": False}}
+    )
+    assert "not all of messages could be read" in one["lost"][0]
 
 
 def test_sound_after_damage_is_not_settled_and_says_who_mended_it() -> None:
