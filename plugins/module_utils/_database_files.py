@@ -20,6 +20,7 @@ from typing import Any, Iterable, Iterator
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _monero_files
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import open_regular
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
 # In this order: a copy that is torn by a kill has the database itself first.
@@ -162,7 +163,7 @@ def sha256(path: str) -> str:
 
 def readable(path: str) -> Iterator[bytes]:
     """A file by blocks; one that the disk cannot read is zeros."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handle = open_regular(path)
     try:
         size = os.fstat(handle).st_size
         for start in range(0, size, BLOCK):
@@ -181,7 +182,7 @@ def readable(path: str) -> Iterator[bytes]:
 def _sha256(path: str) -> str:
     digest, buffer = hashlib.sha256(), bytearray(CHUNK)
     window = memoryview(buffer)
-    with open(path, "rb", buffering=0) as file:
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
         while count := file.readinto(window):
             digest.update(window[:count])
     return digest.hexdigest()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_files
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran, run
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import sentence_from
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_files import (
     COPY_SECONDS,
@@ -26,6 +26,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._datab
     SUFFIXES,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    name_of_handle,
+    open_regular,
     private_directory,
     read_json,
     remove,
@@ -219,34 +221,55 @@ def _is_kept(target: str, one: Source) -> bool:
 
 
 def _copy(one: Source, target: str) -> None:
+    """By handles: the folder may be the application's, and what has a name there may be another file in the next moment."""
     draft = f"{target}.partial"
     remove(draft)  # of a run that was killed; the lock says that it is not at work any more
-    before = os.umask(0o077)
+    handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        copied = run(["cp", "--reflink=auto", "--sparse=auto", "--preserve=timestamps", "--", one.path, draft], COPY_SECONDS)
-        if not copied.ok and os.strerror(errno.EIO) in copied.err.decode(errors="replace"):
-            # What the disk still gives is worth more than nothing.
-            _write(draft, _database_files.readable(one.path))
-            state = os.stat(one.path)
-            os.utime(draft, ns=(state.st_atime_ns, state.st_mtime_ns))
-            copied = Ran((), 0)
-    finally:
-        os.umask(before)
-    if not copied.ok:
-        why = sentence_from(copied.err) or "no end in time"
-        remove(draft)
-        raise NotRestored("no_space" if "space" in why else "unreadable", f"cp of {one.path} to {target} failed: {why}.")
-    handle = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fchmod(handle, 0o600)
+        why = _filled(one.path, handle)
+        if why:
+            raise NotRestored("no_space" if "space" in why else "unreadable", f"cp of {one.path} to {target} failed: {why}.")
         os.fsync(handle)
+        same = _database_files.sha256(name_of_handle(handle)) == one.sha256
+        if not same or _database_files.identity(one.path, follow=True) != one.state:
+            raise _moving(one.path)
+        made = os.fstat(handle)
+        if _database_files.inode_of(draft) != (made.st_dev, made.st_ino):
+            raise NotRestored(
+                "changed", f"{draft} is not the file that was made there: look at who writes to {os.path.dirname(draft)}."
+            )
+    except (NotRestored, OSError):
+        remove(draft)
+        raise
     finally:
         os.close(handle)
-    if _database_files.sha256(draft) != one.sha256 or _database_files.identity(one.path, follow=True) != one.state:
-        remove(draft)
-        raise _moving(one.path)
     os.rename(draft, target)
     sync_directory(os.path.dirname(target))
+
+
+def _filled(path: str, target: int) -> str:
+    """Why the file could not be copied into the open one, in cp's words; empty where it was."""
+    source = open_regular(path)
+    try:
+        names = {name_of_handle(source): path, name_of_handle(target): "the copy"}
+        copied = run(["cp", "--reflink=auto", "--sparse=auto", "--preserve=timestamps", "--", *names], COPY_SECONDS)
+        if copied.ok:
+            return ""
+        if os.strerror(errno.EIO) in copied.err.decode(errors="replace"):
+            # What the disk still gives is worth more than nothing.
+            os.ftruncate(target, 0)
+            os.lseek(target, 0, os.SEEK_SET)
+            for block in _database_files.readable(name_of_handle(source)):
+                write_all(target, block)
+            state = os.fstat(source)
+            os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+            return ""
+        why = sentence_from(copied.err) or "no end in time"
+        for opened, name in names.items():
+            why = why.replace(opened, name)
+        return why
+    finally:
+        os.close(source)
 
 
 def _write(path: str, content: Iterable[bytes]) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _database_dump,
     _database_files,
     _database_unpack,
+    _sqlite_copy,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
@@ -101,8 +102,8 @@ def scratch_of(path: str) -> str:
 
 
 def checked_in(path: str) -> str:
-    """The same for who only looks: a plan that waits for its word is not their business."""
-    return f"{scratch_of(path)}-check"
+    """The same for who only looks: a plan that waits for its word is not their business, and the shop may be at work beside it."""
+    return _sqlite_copy.place_for(path, f"{SCRATCH}-check", f"restore-check-{_database_files.named(path)}")
 
 
 def name_of(archive: str) -> str:
@@ -244,8 +245,10 @@ def _prepared(
     size = said.get("bytes") if isinstance(said, dict) else None
     folder = question.folder
     needed = size if isinstance(size, int) else os.path.getsize(archive)
-    if _database_files.free_bytes(folder) - needed < _database_files.FLOOR_BYTES:
-        raise NoGoodBackup("no_space", str(_database_files.no_space(f"Unpacking {archive}", needed, folder)), rejected)
+    # A look elsewhere must not promise what the database's own disk has no room for.
+    for place in (folder, os.path.dirname(question.path)):
+        if _database_files.free_bytes(place) - needed < _database_files.FLOOR_BYTES:
+            raise NoGoodBackup("no_space", str(_database_files.no_space(f"Unpacking {archive}", needed, place)), rejected)
     image = os.path.join(folder, "image.db")
     for suffix in (*_database_files.SUFFIXES, ".sql"):
         remove(image + suffix)

@@ -31,7 +31,6 @@ LISTING, CHECKSUM, FULL = "listing", "checksum", "full"
 # That this host cannot open one is no judgement on it.
 _UNKNOWN = ("no_secret_key", "no_passphrase", "no_gpg", "too_slow", "no_space")
 ROLE = "database"
-SCRATCH = "/var/lib/marketplace_incident/scratch"
 BESIDE = ".marketplace_backup"
 
 
@@ -44,15 +43,14 @@ class Look:
     site: str = ""
     everything: bool = False
     seconds: float = 1800.0
-    scratch_dir: str = SCRATCH
+    scratch_dir: str = _sqlite_copy.OURS
     database_key: str = field(default="", repr=False)
     invariants: tuple[dict[str, str], ...] = ()
 
 
 def scratch_of(path: str, wanted: str) -> str:
-    """What is in clear stays on the database's own disk, unless somebody wants it elsewhere or that is not there."""
-    folder = os.path.dirname(path)
-    return wanted or (os.path.join(folder, BESIDE) if folder and os.path.isdir(folder) else SCRATCH)
+    """What is in clear stays on the database's own disk, unless somebody wants it elsewhere or others could exchange it there."""
+    return wanted or _sqlite_copy.place_for(path, BESIDE)
 
 
 def looked(folder: str, look: Look) -> dict[str, Any]:
@@ -88,6 +86,8 @@ def _entry(archive: Archive, look: Look, verify: str) -> dict[str, Any]:
             one.update(good=False, problem=f"{archive.path}: {'; '.join(problems)}.")
         elif verify == FULL:
             one.update(_restored(archive, manifest, look))
+    except _sqlite_copy.NoCopy as problem:
+        one.update(problem=str(problem))
     except OSError as problem:
         one.update(good=False, problem=sentence_for(problem))
     return one

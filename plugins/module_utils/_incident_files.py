@@ -53,6 +53,49 @@ def private_directory(path: str) -> None:
         os.chmod(path, PRIVATE_DIRECTORY)
 
 
+def open_regular(path: str) -> int:
+    """A regular file in a folder that somebody else writes to: no link is followed, and no pipe is waited for."""
+    # What a process holds is named by a link, and that one is the kernel's.
+    follow = 0 if path.startswith("/proc/") else os.O_NOFOLLOW
+    try:
+        handle = os.open(path, os.O_RDONLY | follow | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise OSError(errno.EINVAL, "it is a link, and none is followed here", path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return handle
+
+
+def name_of_handle(handle: int) -> str:
+    """A path by which another program of ours gets the very file that is open here, whatever its name has become."""
+    return f"/proc/{os.getpid()}/fd/{handle}"
+
+
+def stranger_on_the_way(folder: str) -> str | None:
+    """The folder on the way to this one, or this one, in which somebody else could exchange what lies there; None where there is none."""
+    ours = (0, os.geteuid())
+    for path in {os.path.abspath(folder), os.path.realpath(folder)}:
+        while True:
+            if os.path.lexists(path):
+                state = os.stat(path)
+                others = state.st_mode & stat.S_IWOTH or (
+                    state.st_mode & stat.S_IWGRP and state.st_gid not in (0, os.getegid())
+                )
+                if (
+                    state.st_uid not in ours
+                    or os.lstat(path).st_uid not in ours
+                    or (others and not state.st_mode & stat.S_ISVTX)
+                ):
+                    return path
+            if path == os.path.dirname(path):
+                break
+            path = os.path.dirname(path)
+    return None
+
+
 def sync_directory(path: str) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -21,8 +21,11 @@ from typing import Iterator
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import human_bytes, sentence_from
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    name_of_handle,
+    open_regular,
     private_directory,
     sentence_for,
+    stranger_on_the_way,
     try_lock,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_wal import read_index
@@ -35,6 +38,12 @@ LOCK = ".lock"
 # What stays free for others beside the copy.
 FLOOR = 64 * 1024 * 1024
 
+# Where copies lie that may not lie beside the database.
+OURS = "/var/lib/marketplace_incident/scratch"
+# What ends a journal that is part of a transaction over several databases; before it lie the name of the file that joins them,
+# the name's length and its checksum.
+_JOINED = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+_NAME_AT_MOST = 4096
 # The longest that the kernel gives two writes one time.
 TICK = 0.02
 
@@ -66,7 +75,19 @@ def check(path: str) -> int:
         raise NoCopy("unreadable", f"{path} is no regular file: name the database itself.")
     if found.st_size == 0:
         raise NoCopy("empty", f"{path} is empty: it has not even the header of a database.")
+    for suffix in SIDECARS:
+        if os.path.lexists(path + suffix) and not _is_regular(path + suffix):
+            raise NoCopy(
+                "unreadable", f"{path}{suffix} is no regular file, which no SQLite made: look at it (ls -l {path}{suffix})."
+            )
     return found.st_size + sum(size_of(path + suffix) for suffix in SIDECARS)
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True  # gone meanwhile, as such files go
 
 
 def size_of(path: str) -> int:
@@ -76,9 +97,26 @@ def size_of(path: str) -> int:
         return 0
 
 
+def place_for(path: str, name: str, ours: str = "") -> str:
+    """A folder for what is taken out of a database: on its own disk, unless whoever has its folder could exchange what lies there."""
+    folder = os.path.dirname(path)
+    if folder and os.path.isdir(folder) and stranger_on_the_way(folder) is None:
+        return os.path.join(folder, name)
+    return os.path.join(OURS, ours) if ours else OURS
+
+
 @contextlib.contextmanager
 def scratch(parent: str) -> Iterator[str]:
-    """A folder of our own, gone afterwards whatever happens; what killed runs left goes first."""
+    """A folder of our own, gone afterwards whatever happens; what killed runs left goes first.
+
+    SQLite opens files by their names only. So nobody else may be able to give those names to other files.
+    """
+    stranger = stranger_on_the_way(parent)
+    if stranger is not None:
+        raise NoCopy(
+            "unreadable",
+            f"{parent} is no place for a copy: others can exchange what lies in {stranger} (ls -ld {stranger}); name another scratch_dir.",
+        )
     if not os.path.isdir(parent):
         # Folders above it that are not there yet must not be open to everybody either.
         before = os.umask(0o077)
@@ -150,32 +188,77 @@ def copy(path: str, folder: str, timeout: float) -> tuple[str, bool]:
     for suffix in ("", *SIDECARS):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(target + suffix)
-        if suffix and not os.path.lexists(path + suffix):
-            continue
-        done = run(["cp", "--reflink=auto", "--sparse=auto", "--no-dereference", "--", path + suffix, target + suffix], timeout)
-        if not done.ok and (not suffix or os.path.lexists(path + suffix)):
-            if done.timed_out:
-                raise TooSlow(f"{path}{suffix} could not be copied to {folder} within {timeout:g} s: raise copy_timeout.")
-            why = sentence_from(done.err) or "no reason given"
-            raise NoCopy("unreadable", f"{path}{suffix} could not be copied to {folder}: {why}.")
-        if done.ok:
-            os.chmod(target + suffix, 0o600)
+        _copy_one(path + suffix, target + suffix, folder, timeout, needed=not suffix)
+    _set_apart(target + "-journal", os.path.dirname(path))
     return target, settled and _identity(path) == before
 
 
+def _copy_one(source: str, target: str, folder: str, timeout: float, needed: bool) -> None:
+    try:
+        handle = open_regular(source)
+    except FileNotFoundError as gone:
+        if needed:
+            raise NoCopy("missing", sentence_for(gone)) from None
+        return
+    except OSError as problem:
+        raise NoCopy("unreadable", sentence_for(problem)) from None
+    try:
+        opened = name_of_handle(handle)
+        done = run(["cp", "--reflink=auto", "--sparse=auto", "--", opened, target], timeout)
+    finally:
+        os.close(handle)
+    if done.timed_out:
+        raise TooSlow(f"{source} could not be copied to {folder} within {timeout:g} s: raise copy_timeout.")
+    if not done.ok:
+        why = (sentence_from(done.err) or "no reason given").replace(opened, source)
+        raise NoCopy("unreadable", f"{source} could not be copied to {folder}: {why}.")
+    os.chmod(target, 0o600)
+
+
+def is_joined(journal: str) -> bool:
+    """Whether a journal is part of a transaction over several databases: then its copy is not the same bytes."""
+    with contextlib.suppress(OSError), os.fdopen(open_regular(journal), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(_JOINED)))
+        return file.read() == _JOINED
+    return False
+
+
+def _set_apart(journal: str, beside: str) -> None:
+    """Where a copied journal names another file, SQLite would remove that one after it has put the pages back, wherever it lies.
+
+    Without that file the transaction was committed, and the pages are not put back. It is looked for by its name in the application's
+    world, and beside the database, as paths differ in containers.
+    """
+    try:
+        handle = os.open(journal, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    with os.fdopen(handle, "r+b") as file:
+        size = os.fstat(handle).st_size
+        if size < 16 or os.pread(handle, 8, size - 8) != _JOINED:
+            return
+        length = int.from_bytes(os.pread(handle, 4, size - 16), "big")
+        name = os.fsdecode(os.pread(handle, length, size - 16 - length)) if 0 < length <= min(_NAME_AT_MOST, size - 16) else ""
+        os.pwrite(handle, bytes(8), size - 8)
+        file.flush()
+    if name and "\0" not in name and not any(map(os.path.lexists, (name, os.path.join(beside, os.path.basename(name))))):
+        os.unlink(journal)
+
+
 def _settled(path: str) -> bool:
-    return time.time() - os.stat(path).st_mtime > TICK
+    return time.time() - os.lstat(path).st_mtime > TICK
 
 
 def _identity(path: str) -> tuple[int, ...]:
     """Of the database, and of the beginning of its -wal and how much of it is in the database, which change when it is written to."""
+    state = os.lstat(path)
     try:
-        state = os.stat(path)
-        with open(path + "-wal", "rb") as file:
+        with os.fdopen(open_regular(path + "-wal"), "rb") as file:
             salt = int.from_bytes(file.read(32), "big")
     except FileNotFoundError:
         salt = 0
-        state = os.stat(path)
+    except OSError as problem:
+        raise NoCopy("unreadable", sentence_for(problem)) from None
     index = read_index(path + "-shm")
     done = (index.in_database, index.begun, int.from_bytes(index.salts, "big")) if index is not None else (0, 0, 0)
     return (state.st_ino, state.st_size, state.st_mtime_ns, salt, *done)

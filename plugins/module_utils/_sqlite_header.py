@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import sentence_for
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import open_regular, sentence_for
 
 MAGIC = b"SQLite format 3\0"
 TREE_PAGES = (2, 5, 10, 13)
@@ -73,7 +73,7 @@ def look_at(path: str) -> Header:
     if found.st_size == 0:
         return Header(path, "empty", 0, f"{path} is empty: it has not even the header of a database.")
     try:
-        with open(path, "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return _classified(path, found.st_size, file)
     except OSError as problem:
         return Header(path, "unreadable", found.st_size, sentence_for(problem))

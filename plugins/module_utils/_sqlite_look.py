@@ -29,6 +29,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     IncidentError,
+    open_regular,
     sentence_for,
     utc,
 )
@@ -193,13 +194,14 @@ def _checkpointed(before: _sqlite_wal.Index | None, after: _sqlite_wal.Index | N
 def _frozen(path: str, folder: str, options: Options, found: dict[str, Any]) -> None:
     """Two copies, the set unchanged by hash from before the first to behind the last."""
     began = digests(path)
+    joined = ["-journal"] if _sqlite_copy.is_joined(path + "-journal") else []
     index = _sqlite_wal.read_index(path + "-shm")
     seen: list[Seen] = []
     whole = True
     while len(seen) < 2:
         found["tries"] += 1
         copied, _still = _sqlite_copy.copy(path, folder, options.copy_seconds)
-        whole = whole and digests(copied) == began
+        whole = whole and _without(joined, digests(copied)) == _without(joined, began)
         if seen and whole and seen[0].state == "ok":
             # The same bytes, and nothing wrong with them: there is no second opinion to be had.
             break
@@ -228,6 +230,10 @@ def digests(path: str) -> dict[str, str]:
     return {suffix: one for suffix in ("", "-wal", "-journal") for one in _digest(path + suffix)}
 
 
+def _without(left_out: list[str], digests_of: dict[str, str]) -> dict[str, str]:
+    return {suffix: one for suffix, one in digests_of.items() if suffix not in left_out}
+
+
 def _is_lost_on_disk(path: str) -> bool:
     """Read once more: whether the disk itself refuses."""
     try:
@@ -238,7 +244,7 @@ def _is_lost_on_disk(path: str) -> bool:
 
 
 def _digest(path: str) -> Iterator[str]:
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+    with contextlib.suppress(FileNotFoundError), os.fdopen(open_regular(path), "rb") as file:
         total = hashlib.sha256()
         for chunk in iter(lambda: file.read(CHUNK), b""):
             total.update(chunk)

@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_copy, _sqlite_holders, _sqlite_image
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import open_regular
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
 
 HEADER = b"SQLite format 3\0"
@@ -47,7 +48,7 @@ def in_use(path: str) -> bool:
 
 def encrypted(path: str) -> bool:
     """No header of a plain database: SQLCipher's, or none at all."""
-    with open(path, "rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         return file.read(len(HEADER)) != HEADER
 
 

@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import open_regular
+
 HEADER = 32
 FRAME_HEADER = 24
 MAGICS = {0x377F0682: "<", 0x377F0683: ">"}
@@ -93,7 +95,7 @@ def checksum(data: bytes, order: str, first: int, second: int) -> tuple[int, int
 def read_index(path: str) -> Index | None:
     """None where there is no -shm, or none that is whole: it is not kept over a restart of the machine, and never proves alone."""
     try:
-        with open(path, "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             data = file.read(136)
     except OSError:
         return None
@@ -110,7 +112,7 @@ def read(path: str, index: Index | None = None) -> Wal:
     """Every frame with its checksum. With the index of the same moment also what is gone from the end is known."""
     try:
         found = os.stat(path)
-        with open(path, "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             wal = Wal(path, found.st_size, found.st_mtime)
             _read(wal, file, index)
             return wal

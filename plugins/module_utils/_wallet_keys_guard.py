@@ -33,6 +33,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._walle
 JOURNAL = "wallet_keys_guard.json"
 GROUP_WRITES = stat.S_IRGRP | stat.S_IWGRP
 GROUP_USES = GROUP_WRITES | stat.S_IXGRP
+# Whoever owns the folder may have given a file rights that root's would be to everybody.
+FILE_RIGHTS, FOLDER_RIGHTS = 0o777, 0o3777
 
 
 Groups = Callable[[str, int], "set[int] | None"]
@@ -77,12 +79,13 @@ def _mine(directory: str) -> list[str]:
 
 def guard(directories: Sequence[str], state_dir: str, write: bool = True, groups_of: Groups | None = None) -> Done:
     """groups_of: whose groups decide, as whoever uses the keys has nothing but its group's rights while they are root's."""
-    paths, problems = _noted(state_dir), []
+    paths = _noted(state_dir)
+    problems: list[str] = []
     todo: dict[str, int] = {}
     for directory in directories:
         owner = os.stat(directory)
         if directory in paths:
-            todo.update(dict.fromkeys(_mine(directory), owner.st_gid))
+            todo.update(dict.fromkeys(_fit(directory, int(paths[directory][0]), problems), owner.st_gid))
             continue
         if owner.st_uid == 0:
             problems.append(f"the keys in {directory} are not guarded: the folder is root's, and so is whoever uses it")
@@ -92,7 +95,7 @@ def guard(directories: Sequence[str], state_dir: str, write: bool = True, groups
         except _Unfit as why:
             problems.append(f"the keys in {directory} are not guarded: {why}")
             continue
-        todo.update(dict.fromkeys(_mine(directory), gid))
+        todo.update(dict.fromkeys(_fit(directory, owner.st_uid, problems), gid))
     todo = {path: gid for path, gid in todo.items() if _as_guarded(path, gid) != _now(path)}
     if not todo:
         return Done([], problems)
@@ -105,6 +108,20 @@ def guard(directories: Sequence[str], state_dir: str, write: bool = True, groups
         for path in todo:
             _set(path, *_as_guarded(path, todo[path]))
     return Done([*todo], problems)
+
+
+def _fit(directory: str, owner: int, problems: list[str]) -> list[str]:
+    """Of the folder's keys those that a wallet program can have made. Root's name is given to no other file."""
+    found = []
+    for path in _mine(directory):
+        state = os.lstat(path)
+        if stat.S_ISREG(state.st_mode) and (
+            state.st_mode & ~FILE_RIGHTS & 0o7777 or state.st_nlink > 1 or state.st_uid not in (0, owner)
+        ):
+            problems.append(f"{path} is not guarded: no wallet program makes such a file (ls -l {path})")
+        else:
+            found.append(path)
+    return found
 
 
 def _group(owner: os.stat_result, groups: set[int] | None) -> int:
@@ -210,9 +227,11 @@ def _set(path: str, uid: int, gid: int, mode: int) -> None:
     """By a handle: the folder is another user's, who could put a link there in between."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
+        now = os.fstat(handle).st_mode
+        rights = FILE_RIGHTS if stat.S_ISREG(now) else FOLDER_RIGHTS
         # Where rights are given they come before the owner changes, so that at no moment the wallet RPC has none.
-        os.fchmod(handle, mode | stat.S_IMODE(os.fstat(handle).st_mode))
+        os.fchmod(handle, (mode | stat.S_IMODE(now)) & rights)
         os.fchown(handle, uid, gid)
-        os.fchmod(handle, mode)
+        os.fchmod(handle, mode & rights)
     finally:
         os.close(handle)

@@ -90,8 +90,8 @@ options:
   scratch_dir:
     description:
       - Folder for an image of the database while it is checked, made with mode 0700 and gone afterwards. Its disk needs room for it.
-      - Empty means C(.marketplace_backup) beside O(path), so that what is in clear stays on that disk; where that is not there
-        C(/var/lib/marketplace_incident/scratch).
+      - Empty means C(.marketplace_backup) beside O(path), so that what is in clear stays on that disk; where that is not there, or
+        others than root could exchange what lies there, C(/var/lib/marketplace_incident/scratch).
     type: str
     default: ""
     version_added: 0.4.0

@@ -191,6 +191,26 @@ def test_no_secret_is_shown():
     assert offenders(lambda task: shown(task, names)) == []
 
 
+def wallets_gone_over(task: Task) -> bool:
+    """Whether a loop's items are wallets as the inventory has them, with their passwords: Ansible shows each item with its result."""
+    loop = task.get("loop")
+    return isinstance(loop, str) and bool(re.search(r"\b\w*_wallets\b(?!\s*\|\s*map\(attribute=)", WALLETS_FOUND.sub("", loop)))
+
+
+# What a module has found out about wallets holds no secret.
+WALLETS_FOUND = re.compile(r"\b\w+\.(?:monero\.)?wallets\b")
+
+
+def test_no_loop_goes_over_wallets_with_their_passwords():
+    assert offenders(wallets_gone_over) == []
+
+
+def test_a_loop_over_wallets_would_be_seen():
+    assert wallets_gone_over({"loop": "{{ __database_restore_wallets | selectattr('service', 'in', x) | list }}"})
+    assert not wallets_gone_over({"loop": "{{ __database_restore_wallets | map(attribute='service') | list }}"})
+    assert not wallets_gone_over({"loop": "{{ __database_restore_monero.monero.wallets | list }}"})
+
+
 def test_a_secret_on_a_command_line_would_be_seen():
     task = {"name": "Restore", "ansible.builtin.command": {"argv": ["gpg", "{{ marketplace_backup_passphrase }}"]}}
     assert shown(task, {"marketplace_backup_passphrase"}) == {"marketplace_backup_passphrase"}

@@ -83,7 +83,8 @@ def test_the_server_still_owns_what_lies_beside_its_database(host):
 
 
 def test_nothing_in_clear_is_left_and_what_a_killed_run_left_is_gone(host):
-    assert not host.file("/data/.marketplace_backup").exists
+    assert not host.file("/var/lib/marketplace_incident/scratch").exists
+    assert not host.file("/data/.marketplace_backup").exists, "the server could exchange what root opens there"
     names = done(host, f"find {FOLDER} -printf '%f\\n'").split()
     assert "database.db.gz.gpg.partial" not in names and "marketplace-db-20200101T000000Z.db.gz.gpg.sha256" not in names
     assert "theirs-20200101T000000Z.sql.gz.gpg" in names
@@ -109,4 +110,4 @@ def test_the_timers_make_a_backup_and_prove_it(host, archive):
     assert 'marketplace_backup_last_run_success{kind="database",role="database"} 1' in metrics
     assert 'marketplace_backup_proven_last_run_success{kind="database",role="database"} 1' in metrics
     assert 'marketplace_backup_proven_rto_seconds{kind="database",role="database"}' in metrics
-    assert not host.file("/data/.marketplace_backup").exists
+    assert not host.file("/var/lib/marketplace_incident/scratch").exists

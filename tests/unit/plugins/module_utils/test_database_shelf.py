@@ -25,6 +25,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _database_archive,
     _database_shelf,
     _gpg,
+    _sqlite_copy,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_retention import tidied
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import DATABASE
@@ -283,7 +284,7 @@ def test_what_is_in_clear_stays_beside_the_database(tmp_path: Path) -> None:
     assert _database_shelf.scratch_of(str(tmp_path / "marketplace.db"), "") == beside
     assert _database_shelf.scratch_of(str(tmp_path / "marketplace.db"), "/elsewhere") == "/elsewhere"
     for path in ("", str(tmp_path / "none" / "marketplace.db")):
-        assert _database_shelf.scratch_of(path, "") == _database_shelf.SCRATCH
+        assert _database_shelf.scratch_of(path, "") == _sqlite_copy.OURS
 
 
 def test_nothing_secret_is_shown() -> None:

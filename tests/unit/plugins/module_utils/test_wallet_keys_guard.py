@@ -215,3 +215,35 @@ def test_the_groups_are_those_of_the_process_in_a_container_that_sees_the_folder
     finally:
         child.kill()
         child.communicate()
+
+
+@needs_root
+def test_no_right_of_a_file_becomes_roots(tmp_path: Path) -> None:
+    place = wallets(tmp_path)
+    for name, mode in (("program.keys", 0o4755), ("group.keys", 0o2755)):
+        (place / name).write_text("ELF", encoding="utf-8")
+        os.chown(place / name, USER, USER)
+        (place / name).chmod(mode)
+    (place / "strangers.keys").write_text("x", encoding="utf-8")
+    os.chown(place / "strangers.keys", 12345, 12345)
+    os.link(place / "escrow_1", place / "linked.keys")
+    done = keys_guard.guard([str(place)], str(tmp_path / "state"))
+    unguarded = {"program.keys", "group.keys", "strangers.keys", "linked.keys"}
+    assert {Path(one.split()[0]).name for one in done.problems} == unguarded
+    assert {name for name in os.listdir(place) if (place / name).stat().st_uid == 0} == {"escrow_1.keys", "escrow_2.keys"}
+    assert not keys_guard.guard([str(place)], str(tmp_path / "state")).changed
+    keys_guard.release(str(tmp_path / "state"))
+    assert (place / "escrow_1.keys").stat().st_uid == USER
+
+
+@needs_root
+def test_rights_that_a_file_gets_in_between_are_not_kept(tmp_path: Path) -> None:
+    """Between the look and the change its owner may do what he likes."""
+    place = wallets(tmp_path)
+    (place / "escrow_1.keys").chmod(0o4755)
+    keys_guard._set(str(place / "escrow_1.keys"), 0, USER, 0o660)
+    assert stat.S_IMODE((place / "escrow_1.keys").stat().st_mode) == 0o660
+    os.chown(place / "escrow_1.keys", USER, USER)
+    (place / "escrow_1.keys").chmod(0o4755)
+    keys_guard._set(str(place / "escrow_1.keys"), 0, USER, 0o4755)
+    assert stat.S_IMODE((place / "escrow_1.keys").stat().st_mode) == 0o755
