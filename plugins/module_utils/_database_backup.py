@@ -165,12 +165,14 @@ class _Backup:
             scratch = _scratch(stack, order, size)
             heights = order.heights()
             committed = _database_image.last_commit(order.path)
+            # What is paid while the image is taken and checked is none of what it knows.
+            created = utc(time.time())
             image = _sqlite_taken.taken(order.path, scratch, order.database_key, order.image_seconds)
             _sqlite_taken.settled(image, order.database_key)
-            manifest = self._manifest(image, committed, heights)
+            manifest = self._manifest(image, created, committed, heights)
             return {**self._published(image, manifest), "image_seconds": round(image.seconds, 3)}
 
-    def _manifest(self, image: Image, committed: float, heights: dict[str, Any]) -> dict[str, Any]:
+    def _manifest(self, image: Image, created: str, committed: float, heights: dict[str, Any]) -> dict[str, Any]:
         order = self._order
         facts = _database_image.judged(image.path, order.database_key, order.invariants, image.encrypted)
         if facts["state"] == "encrypted":
@@ -187,7 +189,6 @@ class _Backup:
         if not _database_archive.there(compression):
             self._notes.append(f"database: {compression} is not on this host, so gzip packed it")
             compression = _database_archive.GZIP
-        created = utc(time.time())
         return {
             **self._same(),
             "created": created,

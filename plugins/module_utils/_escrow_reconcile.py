@@ -31,6 +31,8 @@ KINDS = (
 )
 
 MOST_NAMED = 3
+# A block's time is that of its miner's clock, which others accept up to two hours ahead.
+BLOCK_TIME_SLACK = 7200.0
 
 Wallets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -250,7 +252,7 @@ class _Look:
         if known:
             return int(stray["height"]) >= max(height for height in known if height is not None)
         if self.backup.created is not None and stray["time"]:
-            return float(stray["time"]) >= self.backup.created
+            return float(stray["time"]) >= self.backup.created - BLOCK_TIME_SLACK
         return True
 
     def _why_unknown(self, there: Mapping[str, Mapping[str, Any]]) -> str:

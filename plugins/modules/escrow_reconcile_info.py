@@ -86,7 +86,9 @@ options:
     type: dict
     default: {}
   created:
-    description: When the backup was taken, such as V(2026-11-24T11:00:00Z), for wallets whose height then is not known; empty when unknown.
+    description:
+      - When the backup was begun, such as V(2026-11-24T11:00:00Z), for wallets whose height then is not known; empty when unknown.
+      - By the time of its block a payment counts as older than the backup where that is more than two hours before it.
     type: str
     default: ""
   scratch_dir:

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import subprocess
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 from unit.crash import killed_at_each_effect
 from unit.plugins.databases import (
+    KEY,
     aged,
     database,
     hashes,
@@ -36,13 +38,15 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _backup_shelf,
     _backup_work,
     _database_archive,
+    _database_image,
     _gpg,
     _sqlite_copy,
+    _sqlite_taken,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import DATABASE
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_backup import backed_up
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
 
 
@@ -95,6 +99,29 @@ def test_what_lies_beside_an_archive_and_that_nothing_else_is_left(tmp_path: Pat
     assert {stat.S_IMODE(one.stat().st_mode) for one in there} == {0o600} and len(there) == 3
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700 and os.listdir(path.parent / ".work") == []
     assert [one.name for one in live.parent.iterdir() if not one.name.startswith("marketplace.db")] == []
+
+
+def test_a_backup_is_as_old_as_its_image_however_long_that_is_checked(
+    tmp_path: Path, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is paid while the image is taken and checked must not count as known to it."""
+    began = time.time()
+    now = [began]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+
+    def slow(real: Any) -> Any:
+        def later(*given: Any, **named: Any) -> Any:
+            now[0] += 600
+            return real(*given, **named)
+
+        return later
+
+    monkeypatch.setattr(_sqlite_taken, "taken", slow(_sqlite_taken.taken))
+    monkeypatch.setattr(_database_image, "judged", slow(_database_image.judged))
+    found = made(order(tmp_path))
+    assert found["manifest"]["created"] == found["created"] == utc(began) and now[0] == began + 1200
+    assert os.path.basename(found["path"]) == DATABASE.name_of("database", began)
+    assert _database_archive.read(found["path"], KEY).created == utc(began)
 
 
 def test_a_damaged_database_makes_no_backup_and_older_ones_stay(tmp_path: Path) -> None:

@@ -78,7 +78,16 @@ def test_what_left_a_shared_wallet_before_the_backup_is_no_news() -> None:
     rows = [row("funded", "E-1"), row("funded", "E-2")]
     assert kinds(rows, at(knows(out(height=150))), Backup({"buyer": {"escrow_1": 160}})) == []
     assert kinds(rows, at(knows(out(height=160))), Backup({"buyer": {"escrow_1": 160}})) == [("paid_but_open", "E-1")]
-    assert kinds(rows, at(knows(out(time=1000))), Backup(created=2000.0)) == []
+    assert kinds(rows, at(knows(out(time=1000))), Backup(created=1000.0 + 7201)) == []
+
+
+def test_a_payment_of_about_the_time_of_the_backup_is_not_known_by_its_blocks_time() -> None:
+    """A miner's clock may be two hours off."""
+    rows = [row("funded", "E-1"), row("funded", "E-2")]
+    for before in (60, 7199):
+        assert kinds(rows, at(knows(out(time=100000 - before))), Backup(created=100000.0)) == [("paid_but_open", "E-1")]
+    # Where the wallet's height is known no time is compared.
+    assert kinds(rows, at(knows(out(height=150, time=100000))), Backup({"buyer": {"escrow_1": 160}}, 100000.0)) == []
 
 
 def test_money_that_left_and_belongs_to_no_row_is_told() -> None:
