@@ -92,7 +92,8 @@ options:
     description:
       - Folder for the image of a database until it is packed or checked, made with mode 0700 and gone afterwards. Its disk needs room for
         the whole database.
-      - Empty means C(.marketplace_backup) beside the database, so that what is in clear stays on that disk.
+      - Empty means C(.marketplace_backup) beside the database, so that what is in clear stays on that disk; where others than root
+        could exchange what lies there, C(/var/lib/marketplace_incident/scratch).
     type: str
     default: ""
     version_added: 0.4.0

@@ -228,11 +228,10 @@ def _made_new(question: Question, candidates: list[tuple[str, float]], asked: st
             others = [one for one in rejected if one["path"] != archive]
             return _prepared(question, archive, made, others, asked, True)
     kinds = {one["kind"] for one in rejected}
-    first = rejected[0]
     more = f" (and {len(rejected) - 1} older ones are no better)" if len(rejected) > 1 else ""
     raise NoGoodBackup(
         next(iter(kinds)) if len(kinds) == 1 else "no_good_backup",
-        f"No backup can be restored from: {first['problem'].rstrip('.')}{more}. Nothing was changed.",
+        f"No backup can be restored from: {rejected[0]['problem'].rstrip('.')}{more}. Nothing was changed.",
         rejected,
     )
 
@@ -245,8 +244,7 @@ def _prepared(
     size = said.get("bytes") if isinstance(said, dict) else None
     folder = question.folder
     needed = size if isinstance(size, int) else os.path.getsize(archive)
-    # A look elsewhere must not promise what the database's own disk has no room for.
-    for place in (folder, os.path.dirname(question.path)):
+    for place in (folder, os.path.dirname(question.path)):  # a look elsewhere promises no room on the database's own disk
         if _database_files.free_bytes(place) - needed < _database_files.FLOOR_BYTES:
             raise NoGoodBackup("no_space", str(_database_files.no_space(f"Unpacking {archive}", needed, place)), rejected)
     image = os.path.join(folder, "image.db")
