@@ -58,7 +58,7 @@ class Backup:
 
 @dataclass(frozen=True)
 class Chain:
-    """How far the chain goes, and how far behind it a wallet may be that still counts as one that knows."""
+    """How far the chain goes, and how far behind it a wallet may be that still counts as one that knows, where every signer's files tell."""
 
     height: int | None
     most_behind: int
@@ -231,7 +231,7 @@ class _Look:
                     said += f" and which may be the payout of {_some([row.id for row in open_rows])}"
                 found.append(_mismatch("outgoing_without_row", None, said, name, stray["txid"]))
         for row in waiting:
-            why = self._why_unknown(there) if row.state in OPEN else ""
+            why = self._why_unknown(there, row.state) if row.state in OPEN else ""
             if why and self.behind.get(name, "unfunded") == "unfunded":
                 self.behind[name] = row.state
             if why and row.state != "unfunded":
@@ -255,9 +255,12 @@ class _Look:
             return float(stray["time"]) >= self.backup.created - BLOCK_TIME_SLACK
         return True
 
-    def _why_unknown(self, there: Mapping[str, Mapping[str, Any]]) -> str:
-        """Empty where one signer's copy knows: it has read the chain, and needs nothing of the others to see what was spent."""
+    def _why_unknown(self, there: Mapping[str, Mapping[str, Any]], state: str) -> str:
+        """Empty where one signer's copy knows: it has read the chain, has seen the money come where it must have, and needs nothing of the
+        others to see what was spent.
+        """
         reasons = []
+        unheard = self.chain.unstored | {role for role, one in there.items() if one["problem"]}
         for role, one in there.items():
             if one["problem"]:
                 reasons.append(f"{role}: {one['problem']}")
@@ -265,10 +268,15 @@ class _Look:
                 reasons.append(f"{role}'s wallet RPC could not be asked to store what it knows")
             elif one["import_needed"] is not False:
                 reasons.append(f"{role} needs the others' multisig info to see what was spent")
+            elif state != "unfunded" and not any(moved["way"] == "in" for moved in one["transfers"]):
+                # Of what it does not know to be its own it does not see either that it was spent.
+                reasons.append(f"{role} has seen no money come")
             elif self.chain.height is None:
                 reasons.append("the daemon does not say how far the chain goes")
-            elif (one["height"] or 0) + self.chain.most_behind < self.chain.height:
-                reasons.append(f"{role} has read the chain to {one['height']} of {self.chain.height}")
+            elif (one["height"] or 0) + (0 if unheard else self.chain.most_behind) < self.chain.height:
+                # In the last blocks may be what a signer sent whose files do not tell of it.
+                sent = f", and what {_listed(sorted(unheard))} sent is not known" if unheard else ""
+                reasons.append(f"{role} has read the chain to {one['height']} of {self.chain.height}{sent}")
             else:
                 return ""
         return "; ".join(dict.fromkeys(reasons))

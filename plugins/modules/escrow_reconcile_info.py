@@ -71,7 +71,9 @@ options:
     description: How far the chain goes, as the daemon says. Without it no wallet proves that nothing was paid since.
     type: int
   most_behind:
-    description: By how many blocks a wallet may be behind and still count as one that knows.
+    description:
+      - By how many blocks a wallet may be behind and still count as one that knows. None where another signer's copy cannot be read or is of
+        O(unstored), as that one may have paid in the last blocks.
     type: int
     default: 10
   unstored:

@@ -23,8 +23,16 @@ def out(txid: str = TXID, amount: int = 49, height: int | None = 180, time: int 
     return {"way": "out", "txid": txid, "amount": amount, "fee": 1, "height": height, "time": time}
 
 
+DEPOSIT = {**out("ef" * 32, 50, 100), "way": "in"}
+
+
 def knows(*transfers: dict[str, Any], height: int | None = 200, import_needed: bool | None = False, problem: str = "") -> dict:
-    return {"problem": problem, "height": height, "import_needed": import_needed, "transfers": list(transfers)}
+    """One that has seen the escrow's money come."""
+    return {"problem": problem, "height": height, "import_needed": import_needed, "transfers": [DEPOSIT, *transfers]}
+
+
+# As one with a restore height behind the deposit: it is at the chain's end, and needs nothing of the others to see what it has not.
+BLIND = {**knows(), "transfers": []}
 
 
 def at(
@@ -40,8 +48,23 @@ def kinds(rows: list[Row], wallets: dict, backup: Backup | None = None, chain: C
 
 
 @pytest.mark.parametrize("state", ["unfunded", "funded", "signing", "paid"])
-def test_an_escrow_whose_wallet_moved_nothing_matches(state: str) -> None:
+def test_an_escrow_whose_wallet_paid_nothing_matches(state: str) -> None:
     assert kinds([row(state)], at(knows())) == []
+
+
+@pytest.mark.parametrize("state", ["funded", "signing"])
+def test_a_signer_who_never_saw_the_money_does_not_know_that_it_was_not_paid(state: str) -> None:
+    found = reconcile.judge([row(state)], at(BLIND), CHAIN, Backup())
+    assert [(one["kind"], one["id"]) for one in found["mismatches"]] == [("state_unknown", "E-1")]
+    assert "buyer has seen no money come" in found["mismatches"][0]["sentence"] and found["behind"] == ["escrow_1"]
+    # Nor where another has seen it, and has not read the chain since.
+    assert kinds([row(state)], {**at(BLIND), "vendor": {"escrow_1": knows(height=150)}}) == [("state_unknown", "E-1")]
+    assert kinds([row(state)], {**at(BLIND), "vendor": {"escrow_1": knows()}}) == []
+
+
+@pytest.mark.parametrize("state", ["unfunded", "paid"])
+def test_an_escrow_that_holds_nothing_needs_no_money_to_have_come(state: str) -> None:
+    assert kinds([row(state)], at(BLIND)) == []
 
 
 def test_an_escrow_that_was_paid_since_and_looks_open_is_a_double_payout() -> None:
@@ -188,6 +211,16 @@ def test_a_wallet_that_was_not_stored_proves_a_payment_and_never_that_there_was_
     assert kinds([row("funded")], at(knows()), chain=everybody) == [("state_unknown", "E-1")]
     assert kinds([row("funded")], at(knows()), chain=Chain(200, 10, frozenset({"buyer"}))) == []
     assert kinds([row("funded")], at(knows(out())), chain=everybody) == [("paid_but_open", "E-1")]
+
+
+@pytest.mark.parametrize("buyer", [knows(), knows(problem="it does not open")], ids=["unstored", "unknown"])
+def test_the_last_blocks_count_where_another_signer_may_have_paid_in_them(buyer: dict) -> None:
+    chain = Chain(200, 10, frozenset() if buyer["problem"] else frozenset({"buyer"}))
+    behind = {**at(knows(height=199)), "buyer": {"escrow_1": buyer}}
+    assert kinds([row("signing")], behind, chain=chain) == [("state_unknown", "E-1")]
+    assert reconcile.judge([row("signing")], behind, chain, Backup())["behind"] == ["escrow_1"]
+    assert kinds([row("signing")], {**behind, "arbiter": {"escrow_1": knows()}}, chain=chain) == []
+    assert kinds([row("signing")], at(knows(height=190))) == [], "all have stored what they sent"
 
 
 def test_without_the_chains_height_nobody_knows() -> None:
