@@ -174,8 +174,8 @@ WALLET_CAUSES = (
         _wallet_causes_rpc.exited,
         means="a wallet RPC does not run",
         evidence="the state of its container and its exit status",
-        answer="its log is kept, it is started, and its wallet is opened where the inventory says `open: always`; a signing round that "
-        "was open is said as a risk",
+        answer="its log is kept, it is started, and its wallet is opened where the inventory says `open: always`; unless no "
+        "signing round was open, payouts are frozen first",
         drill="wallet-killed",
         page=PAGE,
     ),

@@ -135,6 +135,10 @@ def exited(view: WalletView, wallet: Wallet) -> Finding | None:
         f", then {wallet['wanted_wallet']} is opened" if wallet.get("open") == "always" and wallet.get("wanted_wallet") else ""
     )
     found = Finding(name, sentence, do="start", reason=f"it is not running{reopened}", exit_code=code, risk=signing_risk(view))
+    if code != 0 and view.signing()[0] != "none":
+        # Signing is never stored: what was killed comes back with the nonces of a signature that may have left the host, and a second
+        # one with them gives its key share away.
+        found.details["touches_signing"] = True
     left = unfinished(wallet)
     if left:
         found.evidence.append(f"{', '.join(left)} is left of a store that did not end")

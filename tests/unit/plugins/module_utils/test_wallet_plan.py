@@ -41,10 +41,20 @@ def test_one_that_was_killed_is_started_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("signing", [ONE_OPEN, {"state": "missing", "problem": "it is not there"}])
-def test_one_that_is_dead_is_started_whatever_was_being_signed_and_that_is_said(signing: dict[str, Any]) -> None:
+def test_one_that_was_killed_is_started_over_an_open_round_with_payouts_frozen(signing: dict[str, Any]) -> None:
+    """It forgets that it has signed, and would sign again with the same nonces."""
     plan = decide(look("wallet_killed"), signing=signing)
-    assert doing(plan) == [f"start:{BUYER}"] and asking(plan) == []
+    assert doing(plan) == ["freeze", f"start:{BUYER}"] and asking(plan) == []
+    assert plan["steps"][0]["details"] == [{"wallets": [{"role": "buyer", "wallet": "escrow_1"}]}]
     assert len(plan["risks"]) == 1 and "do not retry a transfer" in plan["risks"][0]
+    refused = decide(look("wallet_killed"), signing=signing, tried=["freeze"])
+    assert doing(refused) == [] and "Payouts could not be frozen" in told(refused)
+
+
+def test_one_that_ended_by_itself_has_stored_what_it_signed() -> None:
+    found = look("wallet_killed")
+    wallet(found)["container"]["exit_code"] = 0
+    assert doing(decide(found, signing=ONE_OPEN)) == [f"start:{BUYER}"]
 
 
 def test_both_files_of_a_store_that_did_not_end_are_kept_before_a_start() -> None:
