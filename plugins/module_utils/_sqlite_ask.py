@@ -14,7 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_cipher, _sqlite_copy, _sqlite_query
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _sqlite_cipher,
+    _sqlite_copy,
+    _sqlite_query,
+    _sqlite_taken,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, sentence_for
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
@@ -58,13 +63,15 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
     copied, still = _sqlite_copy.copy(path, folder, bounds.copy_seconds)
     if not still:
         return {"state": "suspect", "problem": f"{path} was written to while it was copied, each time: no copy of it is whole."}
-    engine: Any = _sqlite_cipher.module() if bounds.key else sqlite3
+    # A site may have a key and, for now, a plain database.
+    key = bounds.key if _sqlite_taken.encrypted(copied) else ""
+    engine: Any = _sqlite_cipher.module() if key else sqlite3
     if engine is None:
         return {"state": "unreadable", "problem": f"{path} is encrypted, and the host has no sqlcipher3 to ask it."}
     try:
         with closing(engine.connect(f"file:{quote(copied)}?mode=rw", uri=True, timeout=1.0, isolation_level=None)) as database:
-            if bounds.key:
-                _sqlite_cipher.unlock(database, bounds.key)
+            if key:
+                _sqlite_cipher.unlock(database, key)
             _sqlite_query.limit(database)
             verdict = _checked(database, bounds.check_seconds)
             if verdict != "ok":
@@ -84,7 +91,11 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
     except engine.DatabaseError as problem:
         said = clean_line(str(problem), 200)
         if "not a database" in said:
-            why = f"{path} is no plain SQLite database (it may be encrypted): it cannot be asked here."
+            why = (
+                f"{path} is encrypted with another key than the one given, or no database: it cannot be asked."
+                if key
+                else f"{path} is no plain SQLite database (it may be encrypted): it cannot be asked here."
+            )
             return {"state": "unreadable", "problem": why}
         return {
             "state": "suspect",

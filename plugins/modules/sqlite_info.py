@@ -59,7 +59,7 @@ options:
     default: false
     version_added: 0.4.0
   key:
-    description: The passphrase of an encrypted database (SQLCipher 4), or its raw key as C(x'…').
+    description: The passphrase of an encrypted database (SQLCipher 4), or its raw key as C(x'…'). A plain one needs none, and is asked without it.
     type: str
     version_added: 0.4.0
   invariants:
@@ -368,6 +368,7 @@ def main() -> None:
         check_seconds=options["check_timeout"],
         query_seconds=options["timeout"],
         rows=options["rows"],
+        key=options["key"] or "",
     )
     module.exit_json(changed=False, sqlite=_sqlite_ask.ask(options["path"], options["queries"], options["scratch_dir"], bounds))
 

@@ -216,6 +216,19 @@ def test_a_secret_on_a_command_line_would_be_seen():
     assert shown(task, {"marketplace_backup_passphrase"}) == {"marketplace_backup_passphrase"}
 
 
+def asked_without_key(task: Task) -> bool:
+    """Whether the database is asked as if none was encrypted, or big."""
+    asked = task.get(f"{FQCN}.sqlite_info")
+    if asked is None:
+        return False
+    return "marketplace_database_key" not in str(asked.get("key")) or not {"copy_timeout", "check_timeout"} <= set(asked)
+
+
+def test_whoever_asks_the_database_has_its_key_and_time_enough():
+    assert offenders(asked_without_key) == []
+    assert asked_without_key({f"{FQCN}.sqlite_info": {"path": "{{ marketplace_database_path }}"}})
+
+
 # Ansible's own filters and Jinja's have one word; lookups and our filters are named in full.
 OWN_PLUGIN = re.compile(
     r"\b(?:lookup|query)\(\s*['\"](?!\w+\.\w+\.)|\|\s*(?:incident|docker_health|monero_rpc|service_verify|sqlite_integrity)_\w+"

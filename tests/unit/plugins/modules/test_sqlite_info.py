@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_cipher
 from ansible_collections.monero_marketplace.incident.plugins.modules import sqlite_info
 
 Run = Callable[..., dict[str, Any]]
@@ -69,6 +70,25 @@ def test_the_key_is_in_no_result(run: Run) -> None:
 def test_an_empty_key_is_none(run: Run) -> None:
     assert run(check="full", frozen=True, key="")["sqlite"]["sentences"] == []
     assert "not encrypted" in str(run(check="full", frozen=True, key="hunter22")["sqlite"]["sentences"])
+
+
+def test_without_a_check_an_encrypted_one_is_asked_with_its_key(run: Run, tmp_path: Path) -> None:
+    cipher = pytest.importorskip("sqlcipher3.dbapi2")
+    path = tmp_path / "sealed.db"
+    database = cipher.connect(str(path))
+    _sqlite_cipher.unlock(database, "hunter22")
+    database.executescript("CREATE TABLE escrows (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO escrows VALUES (1, 5);")
+    database.close()
+    result = run(path=str(path), key="hunter22", queries=QUERY)
+    assert result["sqlite"]["state"] == "read" and result["sqlite"]["queries"]["amounts"]["rows"] == [[5]]
+    assert "hunter22" not in json.dumps({**result, "invocation": None})
+    for key, word in (("another", "another key"), ("", "may be encrypted")):
+        found = run(path=str(path), key=key, queries=QUERY)["sqlite"]
+        assert found["state"] == "unreadable" and word in found["problem"]
+
+
+def test_without_a_check_a_plain_one_needs_none(run: Run) -> None:
+    assert run(key="hunter22", queries=QUERY)["sqlite"]["queries"]["amounts"]["rows"] == [[5], [-5]]
 
 
 def test_each_key_of_the_result_is_documented(run: Run) -> None:
