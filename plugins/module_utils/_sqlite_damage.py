@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
@@ -115,7 +115,8 @@ def examine(path: str, header: Header, wal: Wal, index: Index | None, rules: Rul
         gone = [number for number in range(1, count + 1) if not pages.there(number) and number != pages.lock_page()]
         shown = sorted(number for number, shows in differing.items() if shows)
         if rules.records or seen.asked.damage or gone or broken or shown:
-            seen.walked = rules.walked or _sqlite_tree.walk(pages, rules.records, rules.walk_seconds)
+            walked = rules.walked or _sqlite_tree.walk(pages, rules.records, rules.walk_seconds)
+            seen.walked = _without_doubts(walked, seen.asked)
         _pages(seen, gone, broken, shown)
     broken_with_it = seen.asked.damage in ("page", "tree") or (seen.walked is not None and seen.walked.problems)
     if foreign is None and broken_with_it and own and not wal.problem:
@@ -188,6 +189,28 @@ def _pages(seen: Seen, gone: list[int], broken: list[str], differing: list[int])
         if asked.damage:
             seen.rows.setdefault(_table_of(name, walked), times if asked.damage != "page" else None)
     seen.state = state or "ok"
+
+
+def _without_doubts(walked: Walk, asked: _sqlite_check.Asked) -> Walk:
+    """A value that may be damage is some where SQLite finds damage on its page or in its table, or the walk does; else it stays a doubt."""
+    malformed = asked.damage in ("page", "tree")
+    pages = {one.page for one in walked.problems} | (asked.pages if malformed else set())
+    names = {one.owner for one in walked.problems} | (set(asked.named) if malformed else set())
+    tables = {_table_of(name, walked) for name in names}
+    proven = [one for one in walked.doubts if one.page in pages or _table_of(one.owner, walked) in tables]
+    return replace(walked, problems=[*walked.problems, *proven], doubts=[one for one in walked.doubts if one not in proven])
+
+
+def _doubts(walked: Walk) -> list[str]:
+    """A sentence for each table or index; of many it names the first."""
+    told = []
+    for owner in sorted({one.owner for one in walked.doubts}):
+        found = [one for one in walked.doubts if one.owner == owner]
+        where = listed(sorted({one.page for one in found}))
+        told.append(
+            f"On pages of {owner} are values that SQLite takes, and that may be damage all the same: {where} ({found[0].what})."
+        )
+    return told
 
 
 def _walked(seen: Seen, walked: Walk) -> None:
@@ -288,6 +311,8 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
             seen.sentences.append(f"The invariant {name} is broken by {found['rows']} rows.")
     if not asked.ended:
         seen.sentences.append(UNFINISHED)
+    if seen.walked is not None:
+        seen.sentences += _doubts(seen.walked)
     if seen.walked is not None and not seen.walked.ended:
         seen.sentences.append("Not every page and value could be looked at in time: raise walk_timeout.")
     seen.sentences = (first + seen.sentences)[:SENTENCES]

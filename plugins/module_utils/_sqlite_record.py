@@ -5,8 +5,8 @@
 
 """Values in the payload of a cell, and whether SQLite itself can have written them.
 
-It writes each whole number in the fewest bytes, text in the database's encoding, and nothing behind the last value. So a damaged byte
-often shows in a value that nothing else covers. What is text of the same length stays unseen.
+It writes each whole number in the fewest bytes, and nothing behind the last value. So a damaged byte often shows in a value that nothing
+else covers. It takes any bytes for a text, so one that no encoding has, or with zeros, is in doubt. Another text of that length stays unseen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 7: 8, 8: 0, 9: 0}
 PLAIN = frozenset((0, 1, 8, 9, 12, 13))
 SHORTER = {2: 1, 3: 2, 4: 3, 5: 4, 6: 6}
 ENCODINGS = {0: "utf-8", 1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}
-# What is lost on a disk reads as zeros; a text may hold one, but no row of them.
+# What is lost on a disk reads as zeros; a text seldom holds a row of them.
 ZEROS = b"\0" * 32
 
 
@@ -63,8 +63,8 @@ def _layout(head: bytes) -> tuple[int, tuple[tuple[int, int, int, int], ...]] | 
     return at, tuple(found)
 
 
-def problem_of(payload: bytes, encoding: int) -> tuple[int, str] | None:
-    """What in a whole payload SQLite cannot have written, and where."""
+def problem_of(payload: bytes, encoding: int) -> tuple[int, str, bool] | None:
+    """What in a whole payload SQLite cannot have written, and where; or else what it can have written, and hardly has: true in the end."""
     length = payload[0]
     if length >= 0x80:
         try:
@@ -74,35 +74,40 @@ def problem_of(payload: bytes, encoding: int) -> tuple[int, str] | None:
     # Rows of one table share a few headers.
     known = _layout(payload[:length])
     if isinstance(known, str):
-        return 0, known
+        return 0, known, False
     if known[0] != len(payload):
-        return 0, "its record is not as long as its values"
+        return 0, "its record is not as long as its values", False
+    doubt: tuple[int, str, bool] | None = None
     for turn, kind, begins, ends in known[1]:
-        wrong = _value(kind, payload[begins:ends], encoding)
+        data = payload[begins:ends]
+        wrong = _number(kind, data) if kind <= 7 else None
         if wrong:
-            return begins + wrong[0], f"value {turn + 1} {wrong[1]}"
-    return None
+            return begins, f"value {turn + 1} {wrong}", False
+        odd = _text(data, encoding) if kind > 7 and doubt is None else None
+        if odd:
+            doubt = begins + odd[0], f"value {turn + 1} {odd[1]}", True
+    return doubt
 
 
-def _value(kind: int, data: bytes, encoding: int) -> tuple[int, str] | None:
+def _number(kind: int, data: bytes) -> str | None:
     if kind <= 6:
         shorter = SHORTER[kind]
         if -(1 << 8 * shorter - 1) <= int.from_bytes(data, "big", signed=True) < 1 << 8 * shorter - 1:
-            return 0, "is a number in more bytes than it needs"
-    elif kind == 7:
+            return "is a number in more bytes than it needs"
+    elif data[0] & 0x7F == 0x7F and data[1] & 0xF0 == 0xF0 and (data[1] & 0x0F or any(data[2:])):
         # Not a number is stored as NULL.
-        if data[0] & 0x7F == 0x7F and data[1] & 0xF0 == 0xF0 and (data[1] & 0x0F or any(data[2:])):
-            return 0, "is no number"
-    elif kind % 2:
-        if not data.isascii() or encoding > 1:
-            try:
-                data.decode(ENCODINGS[encoding & 3])
-            except UnicodeDecodeError as problem:
-                return problem.start, "is a text with bytes that no text has"
-        at = data.find(ZEROS)
-        if at >= 0:
-            return at, "is a text with a stretch of zeros"
+        return "is no number"
     return None
+
+
+def _text(data: bytes, encoding: int) -> tuple[int, str] | None:
+    if not data.isascii() or encoding > 1:
+        try:
+            data.decode(ENCODINGS[encoding & 3])
+        except UnicodeDecodeError as problem:
+            return problem.start, "is a text with bytes that no text has"
+    at = data.find(ZEROS)
+    return (at, "is a text with a stretch of zeros") if at >= 0 else None
 
 
 def values(payload: bytes, encoding: int) -> list[Any]:

@@ -34,11 +34,12 @@ class Problem:
 
 @dataclass
 class Walk:
-    """What was seen. ended is false where the time was over before the end."""
+    """What was seen. ended is false where the time was over before the end. doubts are values that may be damage, or legal."""
 
     owners: dict[int, str] = field(default_factory=dict)
     objects: dict[str, dict[str, object]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    doubts: list[Problem] = field(default_factory=list)
     more: int = 0
     ended: bool = True
     schema: list[tuple[str, str, str, int, str]] = field(default_factory=list)
@@ -48,6 +49,10 @@ class Walk:
             self.problems.append(Problem(kind, page, owner, what))
         else:
             self.more += 1
+
+    def doubt(self, page: int, owner: str, what: str) -> None:
+        if len(self.doubts) < MOST:
+            self.doubts.append(Problem("value", page, owner, what))
 
 
 class Walker:
@@ -161,7 +166,10 @@ class Walker:
                 where = f"row {cell.key}" if cell.key is not None else "an entry"
                 beyond = wrong[0] - len(cell.payload)
                 number = page.number if beyond < 0 or not chain else chain[beyond // (self.pages.usable - 4)]
-                self.walk.say("value", number, owner, f"{where}: {wrong[1]}")
+                if wrong[2]:
+                    self.walk.doubt(number, owner, f"{where}: {wrong[1]}")
+                else:
+                    self.walk.say("value", number, owner, f"{where}: {wrong[1]}")
 
     def _payload(self, cell: Cell, number: int, owner: str) -> tuple[bytes | None, list[int]]:
         """With what lies on overflow pages, and their numbers; None where that is broken."""
@@ -201,8 +209,8 @@ class Walker:
             and kind in ("table", "index", "view", "trigger")
             and (not text or (words[:1] == ["CREATE"] and kind.upper() in words))
         )
-        named = real and (not text or name.lower() in text.lower())
-        if fits and named and (kind in ("table", "index") and "VIRTUAL" not in words) == (root > 0):
+        named = real and (not text or _is_named(name, text))
+        if fits and named and (kind in ("table", "index") and words[1:2] != ["VIRTUAL"]) == (root > 0):
             self.sound += 1
             self.walk.schema.append((kind, name, table, root, text))
         else:
@@ -254,6 +262,12 @@ class Walker:
             ):
                 # Behind a page that is broken all below it are without an owner.
                 self.walk.say("tree", number, "", "it belongs to no table, no index and no free page")
+
+
+def _is_named(name: str, sql: str) -> bool:
+    """Within quotes each of their kind is doubled."""
+    name, sql = name.lower(), sql.lower()
+    return name in sql or any(name.replace(quote, 2 * quote) in sql for quote in "\"`'")
 
 
 def walk(pages: Pages, records: bool, seconds: float) -> Walk:

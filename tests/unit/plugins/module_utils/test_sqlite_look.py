@@ -337,3 +337,42 @@ def test_what_the_disk_refuses_twice_is_lost_and_a_link_is_not(path: Path, monke
     for frozen in (True, False):
         found = look(path, frozen=frozen)
         assert (found["state"], found["certain"]) == (("unreadable", True) if frozen else ("ok", True))
+
+
+@pytest.mark.parametrize(
+    ("sql", "noted"),
+    [
+        ("UPDATE escrows SET note = CAST(x'ff41' AS TEXT) WHERE id = 7", "bytes that no text has"),
+        ("UPDATE escrows SET note = char(55357) WHERE id = 7", "bytes that no text has"),
+        ("UPDATE escrows SET note = CAST(zeroblob(40) AS TEXT) WHERE id = 7", "stretch of zeros"),
+        ("UPDATE escrows SET note = CAST(zeroblob(9000) AS TEXT) WHERE id = 7", "stretch of zeros"),
+        ('CREATE TABLE "a""b" (x)', None),
+        ("CREATE TABLE `a``b` (x)", None),
+        ("CREATE TABLE virtual (x)", None),
+        ("CREATE INDEX virtual ON escrows (note)", None),
+    ],
+)
+def test_whatever_sqlite_takes_for_a_value_or_a_name_is_ok(path: Path, sql: str, noted: str | None) -> None:
+    """Damage can look like such a text, and it like damage: that is told, and is no state."""
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute(sql)
+    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    database.close()
+    found = look(path)
+    assert (found["state"], found["certain"], found["problem"]) == ("ok", True, None), found["sentences"]
+    assert found["damage"]["pages"] == found["damage"]["objects"] == [] and found["damage"]["rows"] == {}
+    assert len(found["sentences"]) == (noted is not None)
+    assert noted is None or (noted in found["sentences"][0] and "escrows" in found["sentences"][0])
+
+
+def test_a_text_that_its_index_does_not_have_is_page_damage_and_another_is_not(path: Path) -> None:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("UPDATE escrows SET note = CAST(x'ff41' AS TEXT) WHERE id = 7")
+    database.close()
+    data = path.read_bytes()
+    at = next(at for at in range(len(data)) if data.startswith(b"user-250buyer", at) or data.startswith(b"user-250vendor", at))
+    write(path, at, b"\xff")
+    found = look(path)
+    assert (found["state"], found["certain"]) == ("page_damage", True)
+    assert [one["name"] for one in found["damage"]["objects"]] == ["users"] and found["damage"]["pages"] == [at // 1024 + 1]
+    assert any("escrows" in one and "may be damage" in one for one in found["sentences"])

@@ -58,6 +58,7 @@ def test_the_worst_that_was_said_counts_and_the_rest_is_bounded() -> None:
         (bytes([3, 2, 15, 1, 7]) + b"a", None),
         (bytes([3, 2, 15, 0, 7]) + b"a", "more bytes than it needs"),
         (bytes([2, 15]) + b"\xff", "bytes that no text has"),
+        (bytes([3, 15, 2]) + b"\xff\0\x07", "more bytes than it needs"),
         (bytes([2, 15]) + b"ab", "not as long as its values"),
         (bytes([2, 10]), "has type 10"),
         (bytes([9, 1]), "no header"),
@@ -68,6 +69,7 @@ def test_the_worst_that_was_said_counts_and_the_rest_is_bounded() -> None:
 def test_a_value_that_sqlite_cannot_have_written(payload: bytes, wrong: str | None) -> None:
     found = _sqlite_record.problem_of(payload, 1)
     assert found is None if wrong is None else found is not None and wrong in found[1]
+    assert found is None or found[2] == (wrong in ("bytes that no text has", "stretch of zeros"))
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
