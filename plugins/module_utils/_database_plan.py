@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -145,18 +144,13 @@ def image_of(path: str, plan: dict[str, Any]) -> str:
 
 
 def wipe(path: str) -> None:
-    _wipe(scratch_of(path))
-    _wipe(checked_in(path))
-
-
-def _wipe(folder: str) -> None:
-    if os.path.isdir(folder):
-        shutil.rmtree(folder)
+    _sqlite_copy.wipe(scratch_of(path))
+    _sqlite_copy.wipe(checked_in(path))
 
 
 def tidy(path: str) -> None:
     """An image that nobody can put in place any more is a database in clear, and room that others need."""
-    _wipe(checked_in(path))
+    _sqlite_copy.wipe(checked_in(path))
     earlier = saved(path)
     if earlier is None or problem_with(path, earlier) is not None:
         wipe(path)
@@ -177,10 +171,10 @@ def make(question: Question, dry: bool) -> dict[str, Any]:
         return {**earlier["plan"], "age_seconds": _age(earlier["made"])}
     if dry:
         question = replace(question, scratch=checked_in(question.path))
-    _wipe(question.folder)
+    _sqlite_copy.wipe(question.folder)
     private_directory(question.folder)
     with ExitStack() as half_made:
-        half_made.callback(_wipe, question.folder)
+        half_made.callback(_sqlite_copy.wipe, question.folder)
         plan = _made_new(question, candidates, asked)
         if not dry:
             half_made.pop_all()

@@ -143,6 +143,14 @@ def forget(parent: str) -> None:
             os.rmdir(parent)
 
 
+def wipe(folder: str) -> None:
+    """A folder of ours with all in it; the one for such folders goes with the last of them."""
+    if os.path.isdir(folder):
+        shutil.rmtree(folder)
+    if os.path.dirname(folder) == OURS:
+        forget(OURS)
+
+
 def _sweep(parent: str) -> None:
     for name in os.listdir(parent):
         folder = os.path.join(parent, name)

@@ -161,16 +161,22 @@ def test_no_copy_lies_where_others_could_exchange_it(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_what_is_taken_out_of_a_database_lies_among_our_own_where_its_folder_is_anothers(tmp_path: Path) -> None:
+def test_what_is_taken_out_of_a_database_lies_among_our_own_where_its_folder_is_anothers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(tmp_path / "marketplace.db")
     for place in (_database_shelf.scratch_of(path, ""), _database_plan.checked_in(path)):
         assert os.path.dirname(place) == str(tmp_path)
-    os.chown(tmp_path, STRANGER, STRANGER)
-    try:
-        for place in (_database_shelf.scratch_of(path, ""), _database_plan.checked_in(path)):
-            assert f"{place}/".startswith(f"{_sqlite_copy.OURS}/")
-    finally:
-        os.chown(tmp_path, 0, 0)
+    ours = tmp_path / "ours"
+    monkeypatch.setattr(_sqlite_copy, "OURS", str(ours))
+    theirs = tmp_path / "data"
+    theirs.mkdir()
+    os.chown(theirs, STRANGER, STRANGER)
+    places = _database_shelf.scratch_of(str(theirs / "m.db"), ""), _database_plan.checked_in(str(theirs / "m.db"))
+    assert [place for place in places if not f"{place}/".startswith(f"{ours}/")] == []
+    os.makedirs(places[1])
+    _database_plan.wipe(str(theirs / "m.db"))
+    assert os.listdir(tmp_path) == ["data"], "check mode leaves nothing"
 
 
 def test_keeping_a_copy_writes_into_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
