@@ -272,7 +272,7 @@ class _Look:
                 # Of what it does not know to be its own it does not see either that it was spent.
                 reasons.append(f"{role} has seen no money come")
             elif self.chain.height is None:
-                reasons.append("the daemon does not say how far the chain goes")
+                reasons.append("no daemon that is synchronized says how far the chain goes")
             elif (one["height"] or 0) + (0 if unheard else self.chain.most_behind) < self.chain.height:
                 # In the last blocks may be what a signer sent whose files do not tell of it.
                 sent = f", and what {_listed(sorted(unheard))} sent is not known" if unheard else ""

@@ -68,7 +68,7 @@ options:
     choices: [mainnet, stagenet, testnet]
     default: mainnet
   chain_height:
-    description: How far the chain goes, as the daemon says. Without it no wallet proves that nothing was paid since.
+    description: How far the chain goes, as a daemon says that is synchronized. Without it no wallet proves that nothing was paid since.
     type: int
   most_behind:
     description:

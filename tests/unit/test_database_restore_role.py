@@ -150,3 +150,13 @@ def test_a_desk_that_is_the_host_itself_is_said_to_be_no_other_place(inode: int,
         for one in (machines["__database_restore_machine"], machines["__database_restore_desk_machine"])
     ]
     assert bool(worth("__database_restore_same_machine", __database_restore_numbers=numbers, **machines)) is said
+
+
+@pytest.mark.parametrize(("state", "told"), [("synchronized", "200"), ("synchronizing", "left out"), ("stale", "left out")])
+def test_only_a_daemon_that_is_synchronized_says_how_far_the_chain_goes(state: str, told: str) -> None:
+    [compared] = [one for one in listed("reconcile") if one.get("register") == "__database_restore_compared_rows"]
+    height = Environment(autoescape=True).from_string(compared[module(compared)]["chain_height"])
+    daemon = {"state": state, "height": 200}
+    assert height.render(__database_restore_monero={"monero": {"daemon": daemon}}, omit="left out") == told
+    daemon["height"] = None  # type: ignore[assignment]
+    assert height.render(__database_restore_monero={"monero": {"daemon": daemon}}, omit="left out") == "left out"
