@@ -13,6 +13,7 @@ import stat
 from dataclasses import dataclass
 from typing import Any, Collection, Mapping
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import open_regular
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_proof import Copy, Seen
 
 KEYS, ADDRESS = ".keys", ".address.txt"
@@ -95,7 +96,7 @@ def read_file(path: str) -> File | None:
 
 def keys_in_shape(path: str) -> bool:
     """Whether a .keys file is as long as it says itself: what was cut or emptied is not. Its content has no checksum."""
-    with open(path, "rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         content = file.read(MOST_KEYS_BYTES + 1)
     length, shift, at = 0, 0, NONCE_BYTES
     while at < len(content) and shift < 64:

@@ -35,7 +35,11 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._compo
     human_bytes,
     sentence_from,
 )
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import locked, private_directory
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
+    locked,
+    open_regular,
+    private_directory,
+)
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_rpc import (
     REPLY_LIMIT,
     NoAnswer,
@@ -164,7 +168,7 @@ def _laid_out(copies: dict[str, Copy], work: str) -> None:
 
 
 def _copied(source: str, target: str) -> None:
-    with open(source, "rb") as there:
+    with os.fdopen(open_regular(source), "rb") as there:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as here:
             shutil.copyfileobj(there, here)

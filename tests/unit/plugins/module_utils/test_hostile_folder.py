@@ -23,6 +23,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
     _sqlite_ask,
     _sqlite_copy,
     _sqlite_look,
+    _wallet_files,
+    _wallet_proof,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
     name_of_handle,
@@ -132,6 +134,12 @@ def test_a_file_is_opened_by_what_it_is(tmp_path: Path) -> None:
     with os.fdopen(open_regular(name_of_handle(handle))) as file:
         assert file.read() == "content"
     os.close(handle)
+    for plant in (linked, piped):
+        keys = tmp_path / f"{plant.__name__}.keys"
+        plant(keys, tmp_path / "passwd")
+        for read in (_wallet_files.keys_in_shape, lambda path: _wallet_proof._copied(path, str(tmp_path / "copy"))):
+            with pytest.raises(OSError, match="it is"):
+                read(str(keys))
 
 
 @needs_root
