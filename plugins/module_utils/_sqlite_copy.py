@@ -187,9 +187,6 @@ def copy(path: str, folder: str, timeout: float) -> tuple[str, bool]:
             "unreadable",
             f"A copy of {path} needs {human_bytes(size + FLOOR)}, and {folder} has {human_bytes(free)} free: make room or name another scratch_dir.",
         )
-    # What is written within one tick of the clock has one time: only a time that is past proves that nothing was written since.
-    if not _settled(path):
-        time.sleep(2 * TICK)
     settled = _settled(path)
     before = _identity(path)
     target = os.path.join(folder, "copy.db")
@@ -254,7 +251,17 @@ def _set_apart(journal: str, beside: str) -> None:
 
 
 def _settled(path: str) -> bool:
-    return time.time() - os.lstat(path).st_mtime > TICK
+    """What is written within one tick of the clock has one time: only a time that is past proves that nothing was written since.
+
+    A clock that was stepped back leaves times to come. They are as good where they stay: whatever is written gets another time.
+    """
+    seen = os.lstat(path).st_mtime_ns
+    if time.time() - seen / 1e9 > TICK:
+        return True
+    time.sleep(2 * TICK)
+    found = os.lstat(path).st_mtime_ns
+    past = time.time() - found / 1e9
+    return past > TICK or (past < -TICK and found == seen)
 
 
 def _identity(path: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,16 @@ def test_one_that_never_stands_still_is_suspect(
     monkeypatch.setattr(_sqlite_copy, "_identity", lambda _path: (next(count),))
     found = ask(path)
     assert found["state"] == "suspect" and found["tries"] == 3 and "each time" in found["problem"]
+
+
+def test_one_that_a_clock_stepped_back_has_left_in_the_future_is_copied_while_it_stays_as_it_is(
+    database: sqlite3.Connection, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(path, (time.time() + 600,) * 2)
+    assert _sqlite_copy.copy(path, str(tmp_path), 10.0)[1] is True
+    # Written to where the clock is ahead, as on another host's disk.
+    monkeypatch.setattr(time, "sleep", lambda _seconds: os.utime(path, (time.time() + 700,) * 2))
+    assert _sqlite_copy.copy(path, str(tmp_path), 10.0)[1] is False
 
 
 def test_under_a_busy_writer_the_answer_is_one_that_was_true(path: str, tmp_path: Path) -> None:
