@@ -28,17 +28,13 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Iterator
 
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import _incident_files
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Questions, run
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import (
     clean_line,
     clean_lines,
     human_bytes,
     sentence_from,
-)
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import (
-    locked,
-    open_regular,
-    private_directory,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._monero_rpc import (
     REPLY_LIMIT,
@@ -122,10 +118,10 @@ def laid_out(copies: dict[str, Copy], place: Place) -> Iterator[Bench]:
     deadline = time.monotonic() + place.timeout
     before = os.umask(0o077)
     try:
-        private_directory(place.scratch_dir)
+        _incident_files.private_directory(place.scratch_dir)
     finally:
         os.umask(before)
-    with locked(os.path.join(place.scratch_dir, "lock"), place.timeout):
+    with _incident_files.locked(os.path.join(place.scratch_dir, "lock"), place.timeout):
         work = os.path.join(place.scratch_dir, "work")
         # What an earlier look left that was killed.
         _swept(work)
@@ -157,8 +153,8 @@ def _laid_out(copies: dict[str, Copy], work: str) -> None:
             f"Copies of the wallets need {human_bytes(wanted)} in {os.path.dirname(work)}, where {human_bytes(free)} are free: "
             "name a scratch_dir with more room."
         )
-    private_directory(work)
-    private_directory(os.path.join(work, "wallets"))
+    _incident_files.private_directory(work)
+    _incident_files.private_directory(os.path.join(work, "wallets"))
     for number, copy in enumerate(copies.values()):
         base = os.path.join(work, "wallets", f"w{number}")
         _copied(copy.keys, f"{base}.keys")
@@ -168,7 +164,7 @@ def _laid_out(copies: dict[str, Copy], work: str) -> None:
 
 
 def _copied(source: str, target: str) -> None:
-    with os.fdopen(open_regular(source), "rb") as there:
+    with os.fdopen(_incident_files.open_regular(source), "rb") as there:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as here:
             shutil.copyfileobj(there, here)
