@@ -311,6 +311,8 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
             seen.sentences.append(f"The invariant {name} is broken by {found['rows']} rows.")
     if not asked.ended:
         seen.sentences.append(UNFINISHED)
+    if wal.note and foreign is None:
+        seen.sentences.append(wal.note)
     if seen.walked is not None:
         seen.sentences += _doubts(seen.walked)
     if seen.walked is not None and not seen.walked.ended:

@@ -26,6 +26,7 @@ FORMAT = 3007000
 PAGE_SIZES = tuple(512 << shift for shift in range(8))
 # How many generations back a frame is still taken for one of this file's own.
 GENERATIONS = 1 << 20
+CHUNK = 1 << 20
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Wal:
     lost_from: int | None = None
     problem: str | None = None
     proven: bool = False
+    note: str | None = None
 
     def facts(self, now: float | None = None) -> dict[str, Any]:
         return {
@@ -142,17 +144,27 @@ def _read(wal: Wal, file: Any, index: Index | None) -> None:
     if not _header(wal, head):
         wal.ends = "header"
         wal.lost_from = 1
-        if any(head) or wal.size > HEADER:
+        unsaved = index is not None and index.frames > index.in_database
+        if not unsaved and wal.size > HEADER and _is_blank(file, 0):
+            _say(wal, "it holds nothing but zeros: a write that did not end before a power cut, or lost commits", False)
+        elif any(head) or wal.size > HEADER:
             _say(wal, "its header is damaged: SQLite takes no frame of it" + _frames_behind(wal, file, index), True)
         return
     wal.frames = (wal.size - HEADER) // (FRAME_HEADER + wal.page_size)
     sums = struct.unpack(">II", head[24:32])
     bad = _frames(wal, file, (sums[0], sums[1]))
     later = _rest(wal, file, bad) if bad else 0
+    if bad and _is_blank(file, HEADER + (bad - 1) * (FRAME_HEADER + wal.page_size)):
+        wal.ends = "zeros"
     rest = (wal.size - HEADER) % (FRAME_HEADER + wal.page_size)
     if bad is None:
         wal.ends = "truncated" if rest else "end" if wal.frames else "none"
     _judge(wal, file, index, bad, later)
+
+
+def _is_blank(file: Any, begins: int) -> bool:
+    file.seek(begins)
+    return not any(any(chunk) for chunk in iter(lambda: file.read(CHUNK), b""))
 
 
 def _header(wal: Wal, head: bytes) -> bool:
@@ -239,6 +251,12 @@ def _judge(wal: Wal, file: Any, index: Index | None, bad: int | None, later: int
             else ": its commit is lost"
         )
         _say(wal, f"frame {bad} is damaged{behind}", True)
+    elif known is None and wal.ends == "zeros":
+        # The file grew, and what was to be written there was not.
+        wal.note = (
+            f"The -wal ends in zeros behind frame {wal.valid_frames}, as a power cut leaves it: SQLite takes {wal.valid_commits} commits of it, "
+            "and nothing says that there were more."
+        )
     elif bad and known is None and later:
         what = f"frame {bad} does not follow from those before it, and {later} frames of the same generation lie behind it"
         _say(wal, f"{what}: a transaction that was given up, or lost commits; only its -shm could tell which", False)

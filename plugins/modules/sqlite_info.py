@@ -244,7 +244,8 @@ sqlite:
         ends:
           description:
             - What is behind the last valid frame. V(none), there are no frames; V(end), nothing; V(salt), frames of an earlier generation, as always
-              after a restart of it; V(checksum), one whose checksum is wrong; V(truncated), a part of one; V(header), its own header is damaged.
+              after a restart of it; V(checksum), one whose checksum is wrong; V(zeros), nothing else up to its end; V(truncated), a part of one; V(header), its
+              own header is damaged.
           type: str
         last_commit_pages:
           description: How many pages the database has after the last commit.

@@ -136,3 +136,42 @@ def test_a_frame_of_what_was_rolled_back_may_be_anything(path: Path, writer: sql
     write(path.with_name("shop.db-wal"), 32 + valid * FRAME + 500, b"\xff")
     assert look(path)["state"] == "ok"
     assert not look(without_index(path, tmp_path))["certain"]
+
+
+@pytest.mark.parametrize("extra", [5 * FRAME, 2 * FRAME + 100])
+def test_zeros_behind_the_last_commit_are_told_and_no_damage(
+    path: Path, writer: sqlite3.Connection, extra: int, tmp_path: Path
+) -> None:
+    """As a power cut leaves them. Nothing says that there was more, and no second look could."""
+    commits(writer, 301, 20)
+    copy = without_index(path, tmp_path)
+    wal = copy.with_name("shop.db-wal")
+    write(wal, wal.stat().st_size, bytes(extra))
+    found = look(copy)
+    assert (found["state"], found["certain"], found["wal"]["ends"]) == ("ok", True, "zeros")
+    assert len(found["sentences"]) == 1 and "takes 20 commits" in found["sentences"][0]
+    assert found["problem"] is None and found["tables"]["users"] == 320
+
+
+def test_zeros_where_commits_were_are_damage_by_the_index_and_by_what_follows(
+    path: Path, writer: sqlite3.Connection, tmp_path: Path
+) -> None:
+    commits(writer, 301, 20)
+    wal = path.with_name("shop.db-wal")
+    write(wal, 32 + 10 * FRAME, bytes(wal.stat().st_size - 32 - 10 * FRAME))
+    found = look(path)
+    assert (found["state"], found["certain"]) == ("wal_damage", True) and "the -shm knows of" in found["problem"]
+    assert look(without_index(path, tmp_path))["state"] == "ok"
+    write(wal, wal.stat().st_size - 1, b"x")
+    shutil.copy(wal, tmp_path / "copy")
+    found = look(tmp_path / "copy/shop.db")
+    assert (found["state"], found["certain"]) == ("wal_damage", False)
+
+
+def test_a_wal_of_zeros_alone_is_not_certain_damage(path: Path, writer: sqlite3.Connection, tmp_path: Path) -> None:
+    commits(writer, 301, 20)
+    wal = path.with_name("shop.db-wal")
+    write(wal, 0, bytes(wal.stat().st_size))
+    assert look(path)["certain"]
+    found = look(without_index(path, tmp_path))
+    assert (found["state"], found["certain"]) == ("wal_damage", False) and "zeros" in found["problem"]
