@@ -37,7 +37,8 @@ def _did(one: dict[str, Any]) -> str:
 
 def _proof(one: dict[str, Any]) -> str:
     image = one["manifest"].get("image") or {}
-    said = "checked with its foreign keys and invariants" if image.get("state") == "ok" else "NOT checked, as it is encrypted"
+    checked = {"ok": "checked with its foreign keys and invariants", "encrypted": "NOT checked, as it is encrypted"}
+    said = checked.get(str(image.get("state")), "checked, and NOT known to be right in all")
     if one["verified"] == "decrypted":
         return f"database: image of one moment {said}, decrypted again, equal to what was read"
     return f"database: image of one moment {said}, NOT decrypted, as the secret key is not on this host"

@@ -38,7 +38,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     utc,
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_copy import NoCopy
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WITH_A_WORD, WRONG_VALUES
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_taken import Image, NoImage
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_archive import BadArchive
 
@@ -180,6 +180,10 @@ class _Backup:
         elif facts["state"] in WRONG_VALUES:
             self._notes.append(
                 f"database: the image is whole and holds what cannot be true ({facts['state']}: {_why(facts)}): a restore takes older ones first"
+            )
+        elif facts["state"] in WITH_A_WORD:
+            self._notes.append(
+                f"database: not all that is asked of the image could be told ({_why(facts)}): a restore takes those first of which all is known"
             )
         elif facts["state"] != "ok":
             raise NotBackedUp(

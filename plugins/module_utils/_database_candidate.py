@@ -50,8 +50,13 @@ def look(path: str, key: str, invariants: list[dict[str, str]], seconds: float) 
     asked = _sqlite_check.ask(
         path, True, invariants=invariants, queries=[], rows=1, check_seconds=seconds, query_seconds=QUERY_SECONDS
     )
-    seen = _sqlite_damage.Seen(header, asked=asked)
-    _sqlite_damage.rank(seen, "page_damage" if header.problems else None, wal)
+    if asked.unknown:
+        # Where they are not, each page is walked.
+        rules = _sqlite_damage.Rules(check_seconds=seconds, query_seconds=QUERY_SECONDS, walk_seconds=seconds)
+        seen = _sqlite_damage.examine(path, header, wal, None, rules, asked)
+    else:
+        seen = _sqlite_damage.Seen(header, asked=asked)
+        _sqlite_damage.rank(seen, "page_damage" if header.problems else None, wal)
     return _said(
         {
             **header.facts(),
@@ -69,5 +74,5 @@ def look(path: str, key: str, invariants: list[dict[str, str]], seconds: float) 
 def _said(found: dict[str, Any], rules_seconds: float = 0.0) -> dict[str, Any]:
     if found["state"] in _sqlite_damage.WRONG_VALUES and _sqlite_damage.UNFINISHED in found["sentences"]:
         found["state"] = "unfinished"  # wrong values say nothing of the pages that nobody has read
-    summary = {name: found.get(name) for name in FACTS}
+    summary = {**{name: found.get(name) for name in FACTS}, "sentences": found["sentences"][:3]}
     return {"state": found["state"], "sentences": found["sentences"], "summary": summary, "rules_seconds": rules_seconds}

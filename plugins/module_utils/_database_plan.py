@@ -40,7 +40,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._incid
     utc,
     write_json,
 )
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WITH_A_WORD
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._wallet_swap import NotRestored
 
 SCRATCH = ".marketplace_restore"
@@ -216,9 +216,9 @@ def _made_new(question: Question, candidates: list[tuple[str, float]], asked: st
             if bad.kind in _OURS:
                 raise NoGoodBackup(bad.kind, str(bad), rejected) from None
             rejected.append({"path": archive, "kind": bad.kind, "problem": str(bad)})
-    # One that is whole and holds wrong values is better than none, where a person says so.
+    # One that is whole is better than none, where a person says so, though values in it are wrong or unknown.
     for archive, made in candidates:
-        if any(one["path"] == archive and one["kind"] in WRONG_VALUES for one in rejected):
+        if any(one["path"] == archive and one["kind"] in WITH_A_WORD for one in rejected):
             others = [one for one in rejected if one["path"] != archive]
             return _prepared(question, archive, made, others, asked, True)
     kinds = {one["kind"] for one in rejected}
@@ -321,7 +321,7 @@ def _looked_at(question: Question, archive: str, image: str, hashing: Questions,
     # The disk has time now, and none while customers wait for the swap. What it could not write is known here, and only here.
     hashing.ask("on_disk", _database_files.sync, image)
     found = _database_candidate.look(image, question.database_key, list(question.invariants), question.bounds.seconds)
-    if found["state"] not in ("ok", "encrypted", *(WRONG_VALUES if wrong_values else ())):
+    if found["state"] not in ("ok", "encrypted", *(WITH_A_WORD if wrong_values else ())):
         why = "; ".join(one.rstrip(".") for one in found["sentences"][:3]) or found["state"]
         raise _Rejected(found["state"], f"{archive} opens, and the database in it is not sound ({found['state']}): {why}.")
     return {"state": found["state"], "summary": found["summary"], "from": kind, "rules_seconds": found["rules_seconds"]}

@@ -12,7 +12,7 @@ import json
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_text import clean_line
-from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WITH_A_WORD, WRONG_VALUES
 
 # Of a hash: over the plan in the word that restores, over it and all mismatches in the word that opens the shop.
 SHORT = 6
@@ -41,9 +41,9 @@ def plan(
         }
     chosen = dict(planned["plan"])
     image = chosen.get("image") or {}
-    wrong = str(image.get("state")) if image.get("state") in WRONG_VALUES else ""
+    doubt = _doubt(image)
     # Another file may have the same name; the hash is over what is in it.
-    word = f"{'restore_with_wrong_values' if wrong else 'restore'}:{chosen['name']}-{str(chosen['hash'])[:SHORT]}"
+    word = f"{'restore_with_wrong_values' if doubt else 'restore'}:{chosen['name']}-{str(chosen['hash'])[:SHORT]}"
     given = word in [one.strip() for one in confirm.split(",")]
     return {
         **chosen,
@@ -52,10 +52,18 @@ def plan(
         "given": given,
         "rpo_breached": int(chosen["age_seconds"]) > rpo_seconds,
         "expected": _expected(sqlite or {}, image, priority_tables),
-        "why": f"the backup of {chosen['created']}, {span(chosen['age_seconds'])} old, takes the database's place; what came after it is lost"
-        + (f"; it holds values that cannot be true ({wrong})" if wrong else ""),
+        "why": f"the backup of {chosen['created']}, {span(chosen['age_seconds'])} old, takes the database's place; what came after it is lost{doubt}",
         "risks": _risks(chosen, sqlite or {}, image, rpo_seconds),
     }
+
+
+def _doubt(image: Mapping[str, Any]) -> str:
+    """Why a person has to say that this one is better than none."""
+    state = image.get("state")
+    if state in WRONG_VALUES:
+        return f"; it holds values that cannot be true ({state})"
+    told = clean_line("; ".join(str(one).rstrip(".") for one in image.get("sentences") or []), 400) or str(state)
+    return f"; whether its values are true is unknown ({told})" if state in WITH_A_WORD else ""
 
 
 def _expected(sqlite: Mapping[str, Any], image: Mapping[str, Any], first: Sequence[str]) -> list[str]:

@@ -162,7 +162,8 @@ def _restored(archive: Archive, manifest: dict[str, Any] | None, look: Look) -> 
             found = _database_image.judged(image, look.database_key, look.invariants, content.form != IMAGE)
             state, sentences = found["state"], found["sentences"]
         checked = time.monotonic()
-    if state not in ("ok", "dump", "encrypted"):
+    # suspect: its pages are whole, and not all that is asked of it could be told.
+    if state not in ("ok", "dump", "encrypted", "suspect"):
         problems.append(f"the image in it is not sound ({state}: {clean_line('; '.join(sentences[:3]), 300)})")
     if content.form == DUMP and not content.whole:
         problems.append("the SQL dump in it ends early")

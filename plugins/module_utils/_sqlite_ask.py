@@ -77,6 +77,7 @@ def _try(path: str, queries: list[dict[str, str]], folder: str, bounds: Bounds) 
             if verdict != "ok":
                 why = f"A copy of {path} does not pass quick_check ({verdict}): it is torn, or the database is damaged."
                 return {"state": "suspect", "problem": why}
+            _sqlite_query.shorten(database)
             database.set_authorizer(_sqlite_query.authorize)
             return {
                 "state": "read",

@@ -32,13 +32,28 @@ _PAGE = re.compile(
 )
 # A rule of the schema, which may also be younger than the row.
 _RULE = re.compile(r"(NULL value in|CHECK constraint failed in|non-unique entry in index) ?(\S*)")
+# What the application's own SQLite may know and this host's does not: it is newer, or the program adds functions and collations to it.
+_UNKNOWN = re.compile(
+    r"(?:no such (?:collation sequence|function|module|tokenizer)|unknown function|wrong number of arguments to function|unsafe use of)\b"
+    r"|string or blob too big",
+    re.I,
+)
+_UNREAD = re.compile(
+    r'malformed database schema \((.*?)\) - (near ".*": syntax error|(?:unrecognized token|unknown table option): .*|unknown datatype for .*)',
+    re.I | re.S,
+)
+# No version of SQLite knows a word with one of these.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufffd]")
 _NUMBERED = re.compile(r"\b[Pp]age (\d+)")
 _NAMED = re.compile(r"(?:index|in PRIMARY KEY order for|in) (\S+)\Z")
 
 
 @dataclass
 class Asked:
-    """damage is page, tree or rule by the worst that was said; None where all is well."""
+    """damage is page, tree or rule by the worst that was said; None where all is well.
+
+    unknown has what this host's SQLite (version) does not know, and the tables that this kept it from checking.
+    """
 
     ended: bool = True
     damage: str | None = None
@@ -54,8 +69,25 @@ class Asked:
     user_version: int | None = None
     queries: dict[str, Any] = field(default_factory=dict)
     not_opened: bool = False
+    unknown: dict[str, list[str]] = field(default_factory=dict)
+    unread: bool = False
+    version: str = ""
     # What foreign keys and invariants took, beside the check of the pages.
     rules_seconds: float = 0.0
+
+    def fail(self, problem: Exception, table: str = "") -> bool:
+        """Whether it stopped at something that it only does not know; else it is damage like what it says itself."""
+        said = str(problem)
+        unread = None if _NO_TEXT.search(said) else _UNREAD.match(said)
+        if unread is None and not _UNKNOWN.search(said):
+            self.hear(said)
+            return False
+        self.unread = self.unread or unread is not None
+        table, said = unread.groups() if unread else (table, said)
+        tables = self.unknown.setdefault(clean_line(said, 200), [])
+        if table and table not in tables:
+            tables.append(clean_line(table, 100))
+        return True
 
     def hear(self, text: str) -> None:
         for line in text.splitlines():
@@ -118,7 +150,7 @@ def ask(
     engine: Any = sqlite3,
 ) -> Asked:
     """Each question on its own: one that damage keeps from an answer leaves the others theirs."""
-    asked = Asked()
+    asked = Asked(version=str(getattr(engine, "sqlite_version", "")))
     before = {suffix for suffix in ("-wal", "-shm") if os.path.lexists(path + suffix)}
     try:
         with connected(path, key, engine) as database:
@@ -129,6 +161,7 @@ def ask(
             _facts(database, asked, check_seconds, engine)
             began = time.monotonic()
             _foreign_keys(database, asked, check_seconds, engine)
+            _sqlite_query.shorten(database)
             database.set_authorizer(_sqlite_query.authorize)
             for one in invariants:
                 asked.invariants[one["name"]] = _invariant(database, one["query"], query_seconds, engine)
@@ -136,7 +169,7 @@ def ask(
             for one in queries:
                 asked.queries[one["name"]] = _sqlite_query.answer(database, one["sql"], rows, 200, query_seconds, engine)
     except engine.Error as problem:
-        asked.hear(clean_line(str(problem), 300))
+        asked.fail(problem)
         asked.not_opened = True
     finally:
         for suffix in {"-wal", "-shm"} - before:
@@ -151,7 +184,7 @@ def _check(database: Any, full: bool, asked: Asked, seconds: float, engine: Any)
         # The schema is read first, so that what cannot be read at all says so.
         database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except engine.Error as problem:
-        asked.hear(str(problem))
+        asked.fail(problem)
     _sqlite_query.until(database, seconds)
     try:
         for row in database.execute(f"PRAGMA {'integrity' if full else 'quick'}_check({MESSAGES})"):
@@ -159,9 +192,40 @@ def _check(database: Any, full: bool, asked: Asked, seconds: float, engine: Any)
     except engine.Error as problem:
         if "interrupted" in str(problem):
             asked.ended = False
-        else:
-            asked.hear(str(problem))
+        elif asked.fail(problem):
+            _check_each(database, full, asked, engine)
     _sqlite_query.until(database, seconds)
+
+
+def _check_each(database: Any, full: bool, asked: Asked, engine: Any) -> None:
+    """One table that cannot be checked keeps SQLite from all: the others are checked by themselves, and of that one what can be."""
+    if engine.sqlite_version_info < (3, 33):
+        return
+    for name, quoted in _tables(database, engine):
+        for check in ("integrity", "quick") if full else ("quick",):
+            try:
+                rows = database.execute(f"PRAGMA {check}_check({quoted})").fetchall()
+            except engine.Error as problem:
+                if "interrupted" in str(problem):
+                    asked.ended = False
+                    return
+                asked.fail(problem, name)
+                continue
+            for row in rows:
+                if str(row[0]) not in asked.messages:
+                    asked.hear(str(row[0]))
+            break
+
+
+def _tables(database: Any, engine: Any) -> list[tuple[str, str]]:
+    """The names of tables, and quoted."""
+    try:
+        rows = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        ).fetchall()
+    except engine.Error:
+        return []
+    return [(str(row[0]), '"' + str(row[0]).replace('"', '""') + '"') for row in rows[:TABLES]]
 
 
 def _facts(database: Any, asked: Asked, seconds: float, engine: Any) -> None:
@@ -183,23 +247,35 @@ def _facts(database: Any, asked: Asked, seconds: float, engine: Any) -> None:
 
 def _foreign_keys(database: Any, asked: Asked, seconds: float, engine: Any) -> None:
     _sqlite_query.until(database, seconds)
+    asked.keys_checked = True
+    if _keys(database, "PRAGMA foreign_key_check", asked, engine):
+        return
+    del asked.foreign_keys[:]
+    for name, quoted in _tables(database, engine):
+        _keys(database, f"PRAGMA foreign_key_check({quoted})", asked, engine, name)
+
+
+def _keys(database: Any, pragma: str, asked: Asked, engine: Any, of_table: str = "") -> bool:
+    """Whether nothing was in the way that only concerns some of the tables."""
     try:
-        for table, row, parent, _number in database.execute("PRAGMA foreign_key_check"):
+        for table, row, parent, _number in database.execute(pragma):
             if len(asked.foreign_keys) == KEYS:
                 asked.more = True
                 break
             asked.foreign_keys.append(
                 {"table": clean_line(str(table), 100), "rowid": row, "parent": clean_line(str(parent), 100)}
             )
-        asked.keys_checked = True
+        return True
     except engine.Error as problem:
+        asked.keys_checked = False
         if "interrupted" in str(problem):
             asked.ended = False
         elif "foreign key mismatch" in str(problem):
             # How the schema was written, and no damage.
             asked.messages.append(clean_line(str(problem), 300))
         else:
-            asked.hear(str(problem))
+            return not asked.fail(problem, of_table)
+        return True
 
 
 def _invariant(database: Any, sql: str, seconds: float, engine: Any) -> dict[str, Any]:

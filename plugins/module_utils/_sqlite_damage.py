@@ -26,8 +26,11 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlit
 
 # The file is whole, and what it says cannot be true: an application may have written it so.
 WRONG_VALUES = ("foreign_key_damage", "invariant_damage")
+# A backup may be one of these and still be better than none, where a person says so: of the last one nobody can tell all that is asked.
+WITH_A_WORD = (*WRONG_VALUES, "suspect")
 UNFINISHED = "The checks did not end in time: raise check_timeout."
 SENTENCES = 20
+NAMED = 5
 PAGES = 1000
 _ROW = re.compile(r"row (-?\d+)")
 
@@ -94,8 +97,10 @@ class Seen:
         }
 
 
-def examine(path: str, header: Header, wal: Wal, index: Index | None, rules: Rules) -> Seen:
-    """The copy at this path, which is nobody else's. The worst that is found is the state."""
+def examine(
+    path: str, header: Header, wal: Wal, index: Index | None, rules: Rules, asked: _sqlite_check.Asked | None = None
+) -> Seen:
+    """The copy at this path, which is nobody else's. The worst that is found is the state. asked: what SQLite has said of it already."""
     seen = Seen(header=header)
     own = wal.page_size == (header.page_size or wal.page_size) and wal.valid_commits > 0
     if own and 1 in wal.pages:
@@ -111,10 +116,10 @@ def examine(path: str, header: Header, wal: Wal, index: Index | None, rules: Rul
         fits = wal.page_size == current.page_size
         differing, compared = _sqlite_own_wal.differing(pages, wal, index) if fits else ({}, 0)
         foreign = _sqlite_own_wal.foreign(header, wal, differing, compared)
-        seen.asked = _ask(path, rules)
+        seen.asked = asked or _ask(path, rules)
         gone = [number for number in range(1, count + 1) if not pages.there(number) and number != pages.lock_page()]
         shown = sorted(number for number, shows in differing.items() if shows)
-        if rules.records or seen.asked.damage or gone or broken or shown:
+        if rules.records or seen.asked.damage or seen.asked.unknown or gone or broken or shown:
             walked = rules.walked or _sqlite_tree.walk(pages, rules.records, rules.walk_seconds)
             seen.walked = _without_doubts(walked, seen.asked)
         _pages(seen, gone, broken, shown)
@@ -292,13 +297,17 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
         state = "foreign_key_damage"
     if state is None and (asked.damage == "rule" or any(one["rows"] for one in asked.invariants.values())):
         state = "invariant_damage"
-    if state is None and not asked.ended:
+    # What SQLite could not check is proven by the walk alone.
+    ended = asked.ended and not (asked.unknown and seen.walked is not None and not seen.walked.ended)
+    if state is None and not ended:
         state = "unfinished"
-    if state is None and any(one["problem"] for one in asked.invariants.values()):
+    if state is None and (asked.unknown or any(one["problem"] for one in asked.invariants.values())):
         state = "suspect"
     seen.state = state or "ok"
     if asked.damage and asked.messages:
         seen.sentences.append(f"SQLite says: {asked.messages[0]}.")
+    if asked.unknown:
+        seen.sentences.append(_unknown(seen))
     by_table: dict[tuple[str, str], int] = {}
     for one in asked.foreign_keys:
         by_table[(one["table"], one["parent"])] = by_table.get((one["table"], one["parent"]), 0) + 1
@@ -309,7 +318,7 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
             seen.sentences.append(f"The invariant {name} could not be asked: {found['problem']}.")
         elif found["rows"]:
             seen.sentences.append(f"The invariant {name} is broken by {found['rows']} rows.")
-    if not asked.ended:
+    if not ended:
         seen.sentences.append(UNFINISHED)
     if wal.note and foreign is None:
         seen.sentences.append(wal.note)
@@ -318,3 +327,20 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
     if seen.walked is not None and not seen.walked.ended:
         seen.sentences.append("Not every page and value could be looked at in time: raise walk_timeout.")
     seen.sentences = (first + seen.sentences)[:SENTENCES]
+
+
+def _unknown(seen: Seen) -> str:
+    """What this host's SQLite does not know is no damage, and nothing that needs it was checked."""
+    asked, walked = seen.asked, seen.walked
+    told = []
+    for what, tables in list(asked.unknown.items())[:NAMED]:
+        more = f" and {len(tables) - NAMED} more" if len(tables) > NAMED else ""
+        told.append(what + (f" ({', '.join(tables[:NAMED])}{more})" if tables else ""))
+    kept = (
+        "cannot read the schema, and checked nothing"
+        if asked.unread
+        else "does not know what the schema uses, and left that unchecked"
+    )
+    sound = walked is not None and walked.ended and not walked.problems and not walked.doubts and seen.state == "suspect"
+    whole = " Its pages are whole." if sound else ""
+    return f"SQLite {asked.version} of this host {kept}: {'; '.join(told)}.{whole}"

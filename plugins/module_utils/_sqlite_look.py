@@ -40,8 +40,8 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlit
 DAMAGE = ("stale_wal", "wal_damage", "page_damage", "btree_damage", "foreign_key_damage", "invariant_damage")
 # No verdict on the bytes.
 UNSURE = ("unfinished", "suspect")
-# Some damage keeps questions from an answer that can be trusted.
-ASKABLE = ("ok", "locked", "foreign_key_damage", "invariant_damage", "deleted_but_open")
+# Some damage keeps questions from an answer that can be trusted. A suspect copy is whole, and not all was told of it.
+ASKABLE = ("ok", "suspect", "locked", "foreign_key_damage", "invariant_damage", "deleted_but_open")
 CHUNK = 1024 * 1024
 # For a checkpoint to end.
 PAUSE = 0.1

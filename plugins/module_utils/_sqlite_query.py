@@ -25,6 +25,10 @@ def limit(database: Any) -> None:
     # Its own schema must not run anything but what SQLite knows to be harmless.
     database.execute("PRAGMA trusted_schema=OFF")
     database.execute("PRAGMA query_only=ON")
+
+
+def shorten(database: Any) -> None:
+    """What an answer may be at most. Not for the checks, which read each text whatever its length."""
     set_limit = getattr(database, "setlimit", None)  # from Python 3.11 on
     if set_limit is not None:
         set_limit(0, LENGTH_LIMIT)

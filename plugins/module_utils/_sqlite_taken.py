@@ -158,6 +158,8 @@ def settled(image: Image, key: str) -> None:
     try:
         with closing(sqlite.connect(image.path, isolation_level=None)) as database:
             _sqlite_image.unlocked(database, key if image.encrypted else "")
+            # Without it a schema that only a newer SQLite can read would be in the way.
+            database.execute("PRAGMA writable_schema=ON")
             mode = database.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
     except sqlite.DatabaseError as problem:
         raise NoImage(

@@ -201,8 +201,8 @@ plan:
   description:
     - The backup that was chosen, as C(hash), C(archive), C(archive_sha256), C(name), C(created), C(age_seconds), C(good) (null for an encrypted
       one that nothing proves), C(rejected) (newer ones, as C(path), C(kind) and C(problem)), C(image) (its summary with C(state), C(sha256),
-      C(bytes), C(page_size), C(page_count), C(schema_version), C(tables) and C(last_commit)), C(manifest) (null without one) and C(seconds)
-      (C(decrypt), C(check), and C(rules) for foreign keys and invariants).
+      C(bytes), C(page_size), C(page_count), C(schema_version), C(tables), C(last_commit) and C(sentences), what is wrong or unknown),
+      C(manifest) (null without one) and C(seconds) (C(decrypt), C(check), and C(rules) for foreign keys and invariants).
     - With O(state=restored) the one that was carried out.
   returned: success, with O(state=planned) or O(state=restored)
   type: dict

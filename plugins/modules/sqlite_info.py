@@ -176,7 +176,8 @@ sqlite:
           sqlcipher3; V(encrypted_wrong_key); V(locked), somebody keeps others from writing; V(stale_wal), the C(-wal) is another database's or an
           older one's; V(wal_damage), commits in it are lost; V(deleted_but_open), only a process still has it; V(page_damage); V(btree_damage), pages do
           not fit together, or an index does not fit its table; V(foreign_key_damage); V(invariant_damage), a rule of the schema or one of the
-          O(invariants) is broken; V(unfinished), a check did not end in time; or V(suspect). The worst is told. With O(frozen) also V(changed)
+          O(invariants) is broken; V(unfinished), a check did not end in time; or V(suspect), no copy was whole, one of the O(invariants) could not
+          be asked, or the schema uses what this host's SQLite does not know, which is no damage. The worst is told. With O(frozen) also V(changed)
           and V(disagree), two looks at the same bytes differ; what each look said is in RV(sqlite.looks).
       type: str
     certain:
@@ -309,7 +310,7 @@ sqlite:
       description: The size of the whole set. V(null) where there is none.
       type: int
     queries:
-      description: The answers by name. Empty unless RV(sqlite.state) is V(read), V(ok), V(locked), V(foreign_key_damage) or V(invariant_damage).
+      description: The answers by name. Empty unless RV(sqlite.state) is V(read), V(ok), V(suspect), V(locked), V(foreign_key_damage) or V(invariant_damage).
       type: dict
       contains:
         columns:

@@ -45,6 +45,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils import
 )
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._backup_shelf import DATABASE
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_backup import backed_up
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_shelf import FULL, Look, looked
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._gpg import Key
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._incident_files import IncidentError, utc
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_damage import WRONG_VALUES
@@ -150,6 +151,20 @@ def test_a_whole_image_with_wrong_values_is_published_as_that(tmp_path: Path, li
     found = made(order(tmp_path, invariants=invariants))
     assert word in found["notes"][0] and "cannot be true" in found["notes"][0]
     assert found["manifest"]["image"]["state"] in WRONG_VALUES
+
+
+@pytest.mark.usefixtures("no_gap")
+def test_an_invariant_that_cannot_be_asked_keeps_no_backup_from_being_made(tmp_path: Path, live: Path) -> None:
+    first = made(order(tmp_path))
+    sound = aged(tmp_path / "backups", 40)
+    invariants = ({"name": "no refund twice", "query": "SELECT id FROM escrows WHERE refunded > 1"},)
+    found = made(order(tmp_path, invariants=invariants, keep_good=1))
+    assert "no refund twice" in found["notes"][0] and "no such column: refunded" in found["notes"][0]
+    assert found["manifest"]["image"]["state"] == "suspect" and found["verified"] == "decrypted"
+    assert os.path.exists(first["path"]) and not sound.exists()
+    (newest, *_others) = looked(str(tmp_path / "backups"), Look(KEY, verify=FULL, invariants=invariants))["backups"]
+    assert (newest["content"], newest["good"], newest["decrypts"]) == ("suspect", None, True)
+    assert "no such column: refunded" in newest["problem"]
 
 
 @pytest.mark.usefixtures("no_gap")

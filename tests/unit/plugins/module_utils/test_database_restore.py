@@ -215,7 +215,6 @@ def test_a_damaged_newest_archive_is_walked_back(tmp_path: Path) -> None:
         ("no_passphrase", {"key": Key()}),
         ("other_site", {"site": "market-2"}),
         ("too_big", {"bounds": Bounds(bytes=8192)}),
-        ("suspect", {"invariants": ({"name": "unsafe", "query": "DELETE FROM users"},)}),
         ("missing", {"archive": "/nowhere.db.gz.gpg"}),
         ("missing", {"directory": "/nowhere"}),
     ],

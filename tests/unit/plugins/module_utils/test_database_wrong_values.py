@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 from unit.plugins.database_restores import backup, changing, do, make, shop, wanted
 
-from ansible_collections.monero_marketplace.incident.plugins.module_utils import _database_candidate, _sqlite_check
+from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
+    _database_candidate,
+    _database_restore_plan,
+    _sqlite_check,
+)
 
 
 def wrong(path: Path) -> Path:
@@ -41,6 +45,33 @@ def test_one_that_is_named_is_taken_with_wrong_values_too(tmp_path: Path) -> Non
     shop(tmp_path)
     named = backup(tmp_path / "backups", wrong(make(tmp_path / "newest.db")), 2)
     assert do(wanted(tmp_path, archive=str(named)))["plan"]["image"]["state"] == "foreign_key_damage"
+
+
+def test_one_that_a_newer_invariant_cannot_be_asked_of_comes_behind_one_that_answers_and_before_none(tmp_path: Path) -> None:
+    """A migration added the column, and the invariant with it: archives of before know neither."""
+    shop(tmp_path)
+    newer = make(tmp_path / "newer.db")
+    with changing(newer) as database:
+        database.execute("ALTER TABLE escrows ADD COLUMN refunded INTEGER")
+    os.unlink(tmp_path / "backups/marketplace-db-20261123T000000Z.db.gz.gpg")
+    answers = backup(tmp_path / "backups", newer, 0)
+    asked = {"invariants": ({"name": "refunds", "query": "SELECT id FROM escrows WHERE refunded > amount"},)}
+    plan = do(wanted(tmp_path, **asked))["plan"]
+    assert (plan["archive"], plan["good"]) == (str(answers), True)
+    assert [one["kind"] for one in plan["rejected"]] == ["suspect"] and "no such column" in plan["rejected"][0]["problem"]
+    os.unlink(answers)
+    plan = do(wanted(tmp_path, **asked))["plan"]
+    assert (plan["name"], plan["good"], plan["image"]["state"]) == ("marketplace-db-20261123T010000Z", False, "suspect")
+    said = _database_restore_plan.plan({"plan": plan})
+    assert (
+        said["confirm"].startswith("restore_with_wrong_values:") and "refunds could not be asked: no such column" in said["why"]
+    )
+    assert do(wanted(tmp_path, archive=plan["archive"], **asked))["plan"]["image"]["state"] == "suspect"
+    image = do(wanted(tmp_path, invariants=({"name": "unsafe", "query": "DELETE FROM users"},)))["plan"]["image"]
+    assert image["state"] == "suspect" and image["tables"]["users"] == 100
+    plan = do(wanted(tmp_path, **asked))["plan"]
+    kept = do(wanted(tmp_path, "preserved"))["kept_database"]
+    do(wanted(tmp_path, "restored", plan=plan["hash"], kept_database=kept, **asked))
 
 
 def test_what_was_not_read_to_its_end_is_not_whole_whatever_its_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

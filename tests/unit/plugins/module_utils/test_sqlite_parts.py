@@ -52,6 +52,26 @@ def test_the_worst_that_was_said_counts_and_the_rest_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "unknown"),
+    [
+        ('malformed database schema (orders) - near "TABLF": syntax error', {'near "TABLF": syntax error': ["orders"]}),
+        ('malformed database schema (a) - unrecognized token: "1_000"', {'unrecognized token: "1_000"': ["a"]}),
+        ("malformed database schema (a) - no such function: f", {"malformed database schema (a) - no such function: f": ["t"]}),
+        ("unsafe use of load_extension()", {"unsafe use of load_extension()": ["t"]}),
+        ("string or blob too big", {"string or blob too big": ["t"]}),
+        ('malformed database schema (orders) - near "TA\x02LE": syntax error', {}),
+        ("malformed database schema (orders) - invalid rootpage", {}),
+        ("malformed database schema (?)", {}),
+        ("database disk image is malformed", {}),
+    ],
+)
+def test_what_stopped_sqlite_is_damage_unless_another_sqlite_may_know_it(said: str, unknown: dict[str, list[str]]) -> None:
+    asked = _sqlite_check.Asked()
+    assert asked.fail(sqlite3.DatabaseError(said), "t") is bool(unknown)
+    assert (asked.unknown, asked.damage, len(asked.messages)) == (unknown, None if unknown else "page", 0 if unknown else 1)
+
+
+@pytest.mark.parametrize(
     ("payload", "wrong"),
     [
         (bytes([3, 1, 15, 7]) + b"a", None),
