@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def test_a_link_and_a_folder_are_unreadable(path: Path) -> None:
 
 
 def test_page_damage_names_pages_and_tables(path: Path) -> None:
-    root = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master WHERE name = 'users'").fetchone()[0]
+    with closing(sqlite3.connect(path)) as database:
+        root = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'users'").fetchone()[0]
     write(path, (root - 1) * 1024, bytes(1024))
     found = look(path)
     assert found["state"] == "page_damage" and found["certain"] and found["damage"]["pages"][0] == root
