@@ -49,8 +49,8 @@ def verdict(
 
 
 def _thaw(state: str, sentences: Sequence[str], sqlite: Mapping[str, Any]) -> str:
-    """The word that a person gives to go on with values that are wrong, and these only; nobody goes on with a file that is broken."""
-    if state not in WRONG_VALUES:
+    """The word that a person gives to go on with values that are wrong or look so, and these only; nobody goes on with a file that is broken."""
+    if state not in WRONG_VALUES and not (sqlite.get("damage") or {}).get("doubtful"):
         return ""
     seen = [state, list(sentences), (sqlite.get("damage") or {}).get("foreign_keys"), sqlite.get("invariants")]
     return f"thaw:database-{hashlib.sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:6]}"

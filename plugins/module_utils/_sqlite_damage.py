@@ -68,6 +68,8 @@ class Seen:
     walked: Walk | None = None
     more: bool = False
     proven: bool = True
+    # Nothing but values that SQLite takes: a person may know that they were written so.
+    doubtful: bool = False
 
     def same_as(self, other: Seen) -> bool:
         return (self.state, sorted(self.pages), self.rows) == (other.state, sorted(other.pages), other.rows)
@@ -94,6 +96,7 @@ class Seen:
             "foreign_keys": self.asked.foreign_keys,
             "messages": self.messages[: _sqlite_check.MESSAGES],
             "more": self.more or self.asked.more or len(self.pages) > PAGES,
+            "doubtful": self.doubtful,
         }
 
 
@@ -121,7 +124,7 @@ def examine(
         shown = sorted(number for number, shows in differing.items() if shows)
         if rules.records or seen.asked.damage or seen.asked.unknown or gone or broken or shown:
             walked = rules.walked or _sqlite_tree.walk(pages, rules.records, rules.walk_seconds)
-            seen.walked = _without_doubts(walked, seen.asked)
+            seen.walked = _with_doubts(walked, seen.asked)
         _pages(seen, gone, broken, shown)
     broken_with_it = seen.asked.damage in ("page", "tree") or (seen.walked is not None and seen.walked.problems)
     if foreign is None and broken_with_it and own and not wal.problem:
@@ -183,7 +186,8 @@ def _pages(seen: Seen, gone: list[int], broken: list[str], differing: list[int])
         )
     if walked is not None and walked.problems:
         kinds = {one.kind for one in walked.problems}
-        state = state or ("page_damage" if kinds & {"page", "value"} else "btree_damage")
+        seen.doubtful = state is None and kinds == {"doubt"} and seen.asked.damage is None
+        state = state or ("page_damage" if kinds & {"page", "value", "doubt"} else "btree_damage")
         _walked(seen, walked)
     asked = seen.asked
     seen.messages += [one for one in asked.messages if one not in seen.messages]
@@ -196,26 +200,18 @@ def _pages(seen: Seen, gone: list[int], broken: list[str], differing: list[int])
     seen.state = state or "ok"
 
 
-def _without_doubts(walked: Walk, asked: _sqlite_check.Asked) -> Walk:
-    """A value that may be damage is some where SQLite finds damage on its page or in its table, or the walk does; else it stays a doubt."""
+def _with_doubts(walked: Walk, asked: _sqlite_check.Asked) -> Walk:
+    """A value that looks damaged and can be legal is damage where SQLite finds some on its page or in its table, or the walk does; else it is
+    named as what it is: nobody but its writer can tell."""
+    if not walked.doubts:
+        return walked
     malformed = asked.damage in ("page", "tree")
     pages = {one.page for one in walked.problems} | (asked.pages if malformed else set())
     names = {one.owner for one in walked.problems} | (set(asked.named) if malformed else set())
     tables = {_table_of(name, walked) for name in names}
     proven = [one for one in walked.doubts if one.page in pages or _table_of(one.owner, walked) in tables]
-    return replace(walked, problems=[*walked.problems, *proven], doubts=[one for one in walked.doubts if one not in proven])
-
-
-def _doubts(walked: Walk) -> list[str]:
-    """A sentence for each table or index; of many it names the first."""
-    told = []
-    for owner in sorted({one.owner for one in walked.doubts}):
-        found = [one for one in walked.doubts if one.owner == owner]
-        where = listed(sorted({one.page for one in found}))
-        told.append(
-            f"On pages of {owner} are values that SQLite takes, and that may be damage all the same: {where} ({found[0].what})."
-        )
-    return told
+    open_ones = [replace(one, kind="doubt") for one in walked.doubts if one not in proven]
+    return replace(walked, problems=[*walked.problems, *proven, *open_ones], doubts=[])
 
 
 def _walked(seen: Seen, walked: Walk) -> None:
@@ -228,13 +224,16 @@ def _walked(seen: Seen, walked: Walk) -> None:
             seen.unreadable.add(one.owner)
         table = _table_of(one.owner, walked)
         if one.owner not in ("", FREE):
-            row = _ROW.match(one.what) if one.kind == "value" else None
+            row = _ROW.match(one.what) if one.kind in ("value", "doubt") else None
             known = seen.rows.get(table, 0)
             seen.rows[table] = known + 1 if row and known is not None else None
         seen.messages.append(f"page {one.page} ({one.owner or 'nobody'}): {one.what}")
         groups.setdefault((one.owner, one.kind), []).append(one.page)
-    told = {"page": "damaged", "tree": "out of place", "value": "with values that SQLite cannot have written"}
-    for (owner, kind), numbers in sorted(groups.items(), key=lambda item: ("page", "value", "tree").index(item[0][1])):
+    told = {
+        "page": "damaged", "tree": "out of place", "value": "with values that SQLite cannot have written",
+        "doubt": "with values that are damage, unless somebody wrote them so",
+    }  # fmt: skip
+    for (owner, kind), numbers in sorted(groups.items(), key=lambda item: ("page", "value", "tree", "doubt").index(item[0][1])):
         first = next(one.what for one in walked.problems if (one.owner, one.kind) == (owner, kind))
         whose = f"of {owner}" if owner else "that nothing uses"
         seen.sentences.append(f"Pages {whose} are {told[kind]}: {listed(sorted(set(numbers)))} ({first}).")
@@ -322,8 +321,6 @@ def rank(seen: Seen, state: str | None, wal: Wal, foreign: str | None = None) ->
         seen.sentences.append(UNFINISHED)
     if wal.note and foreign is None:
         seen.sentences.append(wal.note)
-    if seen.walked is not None:
-        seen.sentences += _doubts(seen.walked)
     if seen.walked is not None and not seen.walked.ended:
         seen.sentences.append("Not every page and value could be looked at in time: raise walk_timeout.")
     seen.sentences = (first + seen.sentences)[:SENTENCES]
@@ -341,6 +338,6 @@ def _unknown(seen: Seen) -> str:
         if asked.unread
         else "does not know what the schema uses, and left that unchecked"
     )
-    sound = walked is not None and walked.ended and not walked.problems and not walked.doubts and seen.state == "suspect"
+    sound = walked is not None and walked.ended and not walked.problems and seen.state == "suspect"
     whole = " Its pages are whole." if sound else ""
     return f"SQLite {asked.version} of this host {kept}: {'; '.join(told)}.{whole}"

@@ -117,7 +117,7 @@ def summary_of(path: str, key: str | None = None) -> dict[str, Any]:
 def _empty(path: str) -> dict[str, Any]:
     return {
         "path": path, "state": "suspect", "certain": False, "problem": None, "sentences": [], "tries": 0, "bytes": None, "queries": {},
-        "damage": {"pages": [], "objects": [], "rows": {}, "foreign_keys": [], "messages": [], "more": False},
+        "damage": {"pages": [], "objects": [], "rows": {}, "foreign_keys": [], "messages": [], "more": False, "doubtful": False},
         "invariants": {}, "wal": None, "holders": [], "progress": None, "deleted": None, "tables": {}, "schema_version": None, "schema_sha256": None,
         "last_commit": None, "last_change_counter": None, "journal_mode": None, "page_size": None, "page_count": None,
         "freelist_pages": None, "encrypted": False, "lock_problem": None, "looks": [],

@@ -217,6 +217,9 @@ sqlite:
         more:
           description: Whether there is more than is told here.
           type: bool
+        doubtful:
+          description: Whether all of it is texts that look damaged and may have been written so, which only the application's people can tell.
+          type: bool
     invariants:
       description: By name, how many C(rows) break it, a C(sample) of them, and the C(problem) where it could not be asked.
       type: dict

@@ -17,10 +17,7 @@ EACH = 36
 
 @dataclass
 class Damage:
-    """Bytes that replace others; None cuts the file off there. state is the only right one.
-
-    noted: the text that it leaves is one that SQLite might hold, and no index has another, so it is told and is no state.
-    """
+    """Bytes that replace others; None cuts the file off there. state is the only right one."""
 
     group: str
     name: str
@@ -29,7 +26,6 @@ class Damage:
     base: str = "cold"
     pages: tuple[int, ...] = ()
     object: str | None = None
-    noted: bool = False
 
     def apply(self, path: Path) -> None:
         for suffix, at, replaced in self.edits:
@@ -168,14 +164,8 @@ class Maker:
             at = self.random.randrange(4, last)
             beyond = len(self.map.pages) + self.random.randrange(1, 1000)
             kind = turn % 7
-            noted = "orders" not in mapped.owner
-            text = OK if noted else PAGE
             if kind == 0 and last > 100:
-                # The last of a chain leads nowhere, as zeros do.
-                ends = noted and not following
-                made = self.damage("overflow", "zeroed", page, 0, bytes(size), OK if ends else PAGE)
-                made.noted = ends
-                yield made
+                yield self.damage("overflow", "zeroed", page, 0, bytes(size), PAGE)
             elif kind == 1:
                 yield self.damage("overflow", "garbage", page, 0, self._garbage(size), PAGE)
             elif kind == 2 and following:
@@ -187,21 +177,15 @@ class Maker:
                 yield Damage(
                     "overflow",
                     f"high bit, page {page}",
-                    text,
+                    PAGE,
                     self._on(page, at, bytes([data[at] | 0x80])),
                     object=mapped.owner,
-                    noted=noted,
                 )
             elif kind == 5 and "orders" in mapped.owner:
                 yield self.damage("overflow", "another letter", page, at, self._letter(data[at]), TREE)
             elif kind == 6 and last > 100:
                 yield Damage(
-                    "overflow",
-                    f"a sector of zeros, page {page}",
-                    text,
-                    self._on(page, 4, bytes(90)),
-                    object=mapped.owner,
-                    noted=noted,
+                    "overflow", f"a sector of zeros, page {page}", PAGE, self._on(page, 4, bytes(90)), object=mapped.owner
                 )
 
     def _letter(self, byte: int) -> bytes:
@@ -285,7 +269,7 @@ class Maker:
             ("users", 1, TREE, self._text), ("users", 2, RULE, self._text), ("orders", 1, TREE, self._text),
             ("orders", 2, KEYS, lambda _old: b"\xf0"), ("orders", 4, TREE, self._text), ("orders", 6, RULE, self._less),
             ("orders", 6, RULE, self._low), ("orders", 7, TREE, self._low), ("order_items", 3, RULE, self._low),
-            ("order_items", 2, OK, lambda old: bytes([old[0] | 0x80]) + old[1:]),
+            ("order_items", 2, PAGE, lambda old: bytes([old[0] | 0x80]) + old[1:]),
             ("escrows", 1, TREE, self._low), ("escrows", 2, TREE, self._text), ("escrows", 3, RULE, self._low),
             ("escrows", 6, TREE, self._text), ("escrows", 7, TREE, self._text), ("escrows", 8, TREE, self._low),
             ("escrow_events", 1, TREE, self._low), ("escrow_events", 2, RULE, self._text), ("deposits", 2, RULE, self._low),
@@ -298,7 +282,7 @@ class Maker:
                 page, value = self.random.choice([one for one in found[(owner, column)] if self._covered(one[1])])
                 old = self.map.data(page)[value.begins : value.ends]
                 made = self.damage("value", f"{owner} column {column}", page, value.begins, change(old), state)
-                made.pages, made.noted = (), state == OK
+                made.pages = ()
                 yield made
 
     def _covered(self, value: Value) -> bool:

@@ -55,7 +55,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def test_the_corpus_is_large_and_nothing_is_left_out(damages: list[Any]) -> None:
-    counted = Counter(one.group for one in damages if one.state != "ok" or one.noted)
+    counted = Counter(one.group for one in damages if one.state != "ok")
     assert sum(counted.values()) >= 300 and set(counted) == set(GROUPS)
     assert min(counted.values()) >= 20
 
@@ -96,8 +96,6 @@ def test_each_damage_has_its_state(group: str, damages: list[Any], bases: dict[s
         told = found["state"] == damage.state and found["certain"] and set(damage.pages) <= set(found["damage"]["pages"])
         if group in ("table leaf", "index", "interior", "overflow") and damage.state == "page_damage":
             told = told and damage.object in names
-        if damage.noted:
-            told = told and any("may be damage" in one and str(damage.object) in one for one in found["sentences"])
         if found["state"] != "ok":
             told = told and found["problem"] == found["sentences"][0] and "\n" not in found["problem"]
         if not told or hashes(folder) != before:

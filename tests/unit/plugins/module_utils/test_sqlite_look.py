@@ -18,6 +18,7 @@ from unit.plugins.module_utils.sqlite_small import fill, look, write
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_look, _sqlite_wal
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran
+from ansible_collections.monero_marketplace.incident.plugins.module_utils._database_verdict import verdict
 
 
 @pytest.fixture
@@ -354,20 +355,32 @@ def test_what_the_disk_refuses_twice_is_lost_and_a_link_is_not(path: Path, monke
         ("CREATE INDEX virtual ON escrows (note)", None),
     ],
 )
-def test_whatever_sqlite_takes_for_a_value_or_a_name_is_ok(path: Path, sql: str, noted: str | None) -> None:
-    """Damage can look like such a text, and it like damage: that is told, and is no state."""
+def test_whatever_sqlite_takes_for_a_name_is_ok_and_for_a_value_is_a_persons_matter(
+    path: Path, sql: str, noted: str | None
+) -> None:
+    """Damage can look like such a text, and it like damage: it is named, and a person may say that it was written so."""
     database = sqlite3.connect(path, isolation_level=None)
     database.execute(sql)
     assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     database.close()
     found = look(path)
-    assert (found["state"], found["certain"], found["problem"]) == ("ok", True, None), found["sentences"]
-    assert found["damage"]["pages"] == found["damage"]["objects"] == [] and found["damage"]["rows"] == {}
-    assert len(found["sentences"]) == (noted is not None)
-    assert noted is None or (noted in found["sentences"][0] and "escrows" in found["sentences"][0])
+    said = verdict(found)
+    if noted is None:
+        assert (found["state"], found["certain"], found["problem"]) == ("ok", True, None), found["sentences"]
+        assert found["damage"]["pages"] == found["damage"]["objects"] == [] and found["damage"]["rows"] == {}
+        assert (said["state"], said["thaw"]) == ("sound", "")
+        return
+    assert (found["state"], found["certain"], found["damage"]["doubtful"]) == ("page_damage", True, True), found["sentences"]
+    assert [one["name"] for one in found["damage"]["objects"]] == ["escrows"] and found["damage"]["rows"] == {"escrows": 1}
+    assert (
+        len(found["sentences"]) == 1
+        and noted in found["sentences"][0]
+        and "unless somebody wrote them so" in found["sentences"][0]
+    )
+    assert said["state"] == "damaged" and said["thaw"].startswith("thaw:database-")
 
 
-def test_a_text_that_its_index_does_not_have_is_page_damage_and_another_is_not(path: Path) -> None:
+def test_a_text_that_its_index_does_not_have_leaves_no_doubt(path: Path) -> None:
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("UPDATE escrows SET note = CAST(x'ff41' AS TEXT) WHERE id = 7")
     database.close()
@@ -376,5 +389,6 @@ def test_a_text_that_its_index_does_not_have_is_page_damage_and_another_is_not(p
     write(path, at, b"\xff")
     found = look(path)
     assert (found["state"], found["certain"]) == ("page_damage", True)
-    assert [one["name"] for one in found["damage"]["objects"]] == ["users"] and found["damage"]["pages"] == [at // 1024 + 1]
-    assert any("escrows" in one and "may be damage" in one for one in found["sentences"])
+    assert [one["name"] for one in found["damage"]["objects"]] == ["escrows", "users"]
+    assert at // 1024 + 1 in found["damage"]["pages"] and len(found["damage"]["pages"]) == 2
+    assert not found["damage"]["doubtful"] and verdict(found)["thaw"] == ""
