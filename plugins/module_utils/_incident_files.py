@@ -77,7 +77,7 @@ def name_of_handle(handle: int) -> str:
 def stranger_on_the_way(folder: str) -> str | None:
     """The folder on the way to this one, or this one, in which somebody else could exchange what lies there; None where there is none."""
     ours = (0, os.geteuid())
-    for path in {os.path.abspath(folder), os.path.realpath(folder)}:
+    for path in (os.path.abspath(folder), os.path.realpath(folder)):
         while True:
             if os.path.lexists(path):
                 state = os.stat(path)
