@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 from contextlib import ExitStack, contextmanager
@@ -211,8 +210,8 @@ def _listed(wanted: Wanted, loss_file: str, parent: str, dry: bool) -> dict[str,
     if not dry and not os.path.isdir(os.path.dirname(loss_file)):
         private_directory(os.path.dirname(loss_file))
     with ExitStack() as stack:
-        _wipe(parent)  # of a call that was killed; the lock says that it is not at work any more
-        stack.callback(_wipe, parent)
+        _sqlite_copy.wipe(parent)  # of a call that was killed; the lock says that it is not at work any more
+        stack.callback(_sqlite_copy.wipe, parent)
         folders = [os.path.join(parent, side) for side in ("kept", "restored")]
         for folder in folders:
             private_directory(folder)
@@ -268,11 +267,6 @@ def _told(wanted: Wanted, loss_file: str) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = told["loss"]
     return found
-
-
-def _wipe(folder: str) -> None:
-    if os.path.isdir(folder):
-        shutil.rmtree(folder)
 
 
 def _moments(wanted: Wanted) -> dict[str, Any]:

@@ -51,3 +51,11 @@ def write(path: Path, at: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(at)
         file.write(data)
+
+
+def filled(tmp_path: Path) -> Path:
+    """Closed, with 300 rows on a few pages, in a folder of its own."""
+    path = tmp_path / "data/shop.db"
+    path.parent.mkdir()
+    fill(path)
+    return path

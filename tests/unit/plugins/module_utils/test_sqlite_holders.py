@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from unit.plugins.module_utils.sqlite_small import NEGATIVE, fill, look
+from unit.plugins.module_utils.sqlite_small import NEGATIVE, fill, filled, look
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_holders, _sqlite_look
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._sqlite_look import DAMAGE
@@ -28,11 +28,7 @@ Holder = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Closed, with 300 rows on a few pages."""
-    path = tmp_path / "data/shop.db"
-    path.parent.mkdir()
-    fill(path)
-    return path
+    return filled(tmp_path)
 
 
 @pytest.fixture

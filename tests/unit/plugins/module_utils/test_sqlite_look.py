@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.sqlite_small import fill, look, write
+from unit.plugins.module_utils.sqlite_small import fill, filled, look, write
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import _sqlite_look, _sqlite_wal
 from ansible_collections.monero_marketplace.incident.plugins.module_utils._compose_run import Ran
@@ -23,11 +23,7 @@ from ansible_collections.monero_marketplace.incident.plugins.module_utils._datab
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Closed, with 300 rows on a few pages."""
-    path = tmp_path / "data/shop.db"
-    path.parent.mkdir()
-    fill(path)
-    return path
+    return filled(tmp_path)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from unit.plugins.databases import database, made, open_elsewhere, order, restored
-from unit.plugins.module_utils.sqlite_small import fill, look
+from unit.plugins.module_utils.sqlite_small import filled, look
 
 from ansible_collections.monero_marketplace.incident.plugins.module_utils import (
     _database_candidate,
@@ -33,10 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    path = tmp_path / "data/shop.db"
-    path.parent.mkdir()
-    fill(path)
-    return path
+    return filled(tmp_path)
 
 
 @contextmanager

@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from unit.plugins.module_utils.sqlite_small import fill, look, write
+from unit.plugins.module_utils.sqlite_small import filled, look, write
 
 FRAME = 24 + 1024
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    path = tmp_path / "data/shop.db"
-    path.parent.mkdir()
-    fill(path)
-    return path
+    return filled(tmp_path)
 
 
 @pytest.fixture
